@@ -1,0 +1,168 @@
+"""Who somebody is: users, passwords, sessions and API tokens."""
+
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from exporter.errors import Invalid, TokenNotFound, TooManyLogins, UserNotFound, WrongCredentials
+from exporter.model import Role, Token, User
+from exporter.storage import secrets
+from exporter.storage.users import TokenStore, UserStore
+
+FREE_TRIES = 5
+LONGEST_DELAY_SECONDS = 60.0
+FORGET_AFTER_SECONDS = 900.0
+MAX_REMEMBERED = 10_000
+
+
+class LoginThrottle:
+    """Delays log-ins after failures, per account and per address: growing, never for good.
+
+    The first FREE_TRIES failures cost nothing; then each doubles the wait, up to LONGEST_DELAY_SECONDS.
+    """
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._failures: dict[str, tuple[int, float]] = {}  # count, time of the last
+        self._lock = threading.Lock()
+
+    def check(self, *names: str) -> None:
+        """Raise TooManyLogins while any of `names` has to wait."""
+        with self._lock:
+            wait = max(self._wait(name) for name in names)
+        if wait > 0:
+            raise TooManyLogins(retry_after=int(wait) + 1)
+
+    def failed(self, *names: str) -> None:
+        now = self._monotonic()
+        with self._lock:
+            if len(self._failures) > MAX_REMEMBERED:
+                self._forget_old(now)
+            for name in names:
+                self._failures[name] = (self._count(name, now) + 1, now)
+
+    def succeeded(self, *names: str) -> None:
+        with self._lock:
+            for name in names:
+                self._failures.pop(name, None)
+
+    def _count(self, name: str, now: float) -> int:
+        count, last = self._failures.get(name, (0, now))
+        return count if now - last < FORGET_AFTER_SECONDS else 0
+
+    def _wait(self, name: str) -> float:
+        now = self._monotonic()
+        over = self._count(name, now) - FREE_TRIES
+        if over < 0:
+            return 0.0
+        return min(2.0**over, LONGEST_DELAY_SECONDS) - (now - self._failures[name][1])
+
+    def _forget_old(self, now: float) -> None:
+        self._failures = {name: seen for name, seen in self._failures.items() if self._count(name, now)}
+
+
+class AccountService:
+    def __init__(
+        self, users: UserStore, tokens: TokenStore, throttle: LoginThrottle, clock: Callable[[], datetime]
+    ) -> None:
+        self._users = users
+        self._tokens = tokens
+        self._throttle = throttle
+        self._clock = clock
+
+    def create_user(self, username: str, password: str, *, role: Role) -> User:
+        """Raise Invalid or NameTaken."""
+        _check_username(username)
+        _check_password(password)
+        digest = secrets.hash_password(password)
+        return self._users.create(username, role=role, password_hash=digest, now=self._clock())
+
+    def users(self) -> list[User]:
+        return self._users.all()
+
+    def user_named(self, username: str) -> User:
+        user = self._users.named(username)
+        if user is None:
+            raise UserNotFound(f"There is no user named {username!r}")
+        return user
+
+    def only_admin(self) -> User | None:
+        """Give the admin whom a command acts for when it names nobody: the only active one."""
+        admins = [user for user in self._users.all() if user.is_admin and user.is_active]
+        return admins[0] if len(admins) == 1 else None
+
+    def set_password(self, user: User, password: str) -> None:
+        """Change the password and end all sessions of the user. Raises Invalid."""
+        _check_password(password)
+        self._users.set_password_hash(user.id, secrets.hash_password(password))
+        self._users.end_sessions(user.id)
+
+    def disable(self, user: User) -> None:
+        self._users.set_active(user.id, active=False)
+        self._users.end_sessions(user.id)
+
+    def log_in(self, username: str, password: str, *, address: str) -> User:
+        """Raise WrongCredentials, whatever exactly was wrong, or TooManyLogins."""
+        names = (f"user:{username}", f"address:{address}")
+        self._throttle.check(*names)
+        user = self._users.named(username)
+        kept = self._users.password_hash(user.id) if user is not None else None
+        short_enough = len(password) <= secrets.MAX_PASSWORD_CHARACTERS
+        right = secrets.verify_password(kept, password if short_enough else "") and short_enough
+        if user is None or kept is None or not right or not user.is_active:
+            self._throttle.failed(*names)
+            raise WrongCredentials
+        self._throttle.succeeded(*names)
+        if secrets.needs_rehash(kept):
+            self._users.set_password_hash(user.id, secrets.hash_password(password))
+        return user
+
+    def log_out(self, user: User) -> None:
+        """End all sessions of the user."""
+        self._users.end_sessions(user.id)
+
+    def of_session(self, user_id: str, session_key: str) -> User | None:
+        user = self._users.get(user_id)
+        return user if user is not None and user.is_active and user.session_key == session_key else None
+
+    def of_token(self, secret: str) -> User | None:
+        """Give the user of a token that is neither unknown nor expired nor revoked."""
+        token = self._tokens.by_digest(secrets.token_digest(secret))
+        now = self._clock()
+        if token is None or (token.expires_at is not None and token.expires_at <= now):
+            return None
+        user = self._users.get(token.user_id)
+        if user is None or not user.is_active:
+            return None
+        self._tokens.note_use(token, now=now)
+        return user
+
+    def create_token(self, user: User, *, name: str, expires_in_days: int | None) -> tuple[Token, str]:
+        """Make a token; its secret is in the answer and nowhere else."""
+        secret = secrets.new_token()
+        now = self._clock()
+        expires_at = now + timedelta(days=expires_in_days) if expires_in_days else None
+        digest = secrets.token_digest(secret)
+        return self._tokens.create(user, name=name, digest=digest, expires_at=expires_at, now=now), secret
+
+    def tokens(self, user: User | None) -> list[Token]:
+        """List a user's tokens, or everybody's (None)."""
+        return self._tokens.all(user_id=user.id if user is not None else None)
+
+    def revoke_token(self, token_id: str, *, user: User | None) -> None:
+        """Raise TokenNotFound, also for somebody else's (`user` None: an admin's command)."""
+        token = self._tokens.get(token_id)
+        if token is None or (user is not None and not user.is_admin and token.user_id != user.id):
+            raise TokenNotFound
+        self._tokens.delete(token_id)
+
+
+def _check_username(username: str) -> None:
+    shown = username.strip()
+    if not shown or shown != username or len(username) > 150 or not username.isprintable():  # noqa: PLR2004
+        raise Invalid({"username": "Must be 1 to 150 printable characters with no space at either end"})
+
+
+def _check_password(password: str) -> None:
+    if not 1 <= len(password) <= secrets.MAX_PASSWORD_CHARACTERS:
+        raise Invalid({"password": f"Must be 1 to {secrets.MAX_PASSWORD_CHARACTERS} characters"})

@@ -1,0 +1,79 @@
+"""Log-in, log-out, who am I, and API tokens."""
+
+from typing import Any
+
+from flask import Blueprint, Response, g, request, session, url_for
+from flask_login import login_user, logout_user
+
+from exporter.blueprints.body import json_object, load
+from exporter.blueprints.context import answer, current_user, services
+from exporter.blueprints.schemas import LoginSchema, TokenSchema
+from exporter.blueprints.security import SessionUser, check_site
+from exporter.jobs.receipt import instant
+from exporter.model import Token, User
+
+bp = Blueprint("auth", __name__)
+
+
+@bp.post("/login/")
+def log_in() -> Response:
+    check_site()
+    asked = load(LoginSchema(), json_object())
+    user = services().accounts.log_in(
+        asked["username"], asked["password"], address=request.remote_addr or "unknown"
+    )
+    login_user(SessionUser(user))
+    session.permanent = True
+    return answer("Logged in", _user(user))
+
+
+@bp.post("/logout/")
+def log_out() -> Response:
+    services().accounts.log_out(current_user())
+    logout_user()
+    g.user = None
+    return answer("Logged out")
+
+
+@bp.get("/me/")
+def me() -> Response:
+    return answer("You are signed in", _user(current_user()))
+
+
+@bp.get("/tokens/")
+def list_tokens() -> Response:
+    tokens = services().accounts.tokens(current_user())
+    return answer("Tokens retrieved successfully", {"tokens": [_token(token) for token in tokens]})
+
+
+@bp.post("/tokens/")
+def create_token() -> Response:
+    asked = load(TokenSchema(), json_object())
+    token, secret = services().accounts.create_token(current_user(), **asked)
+    location = url_for(".revoke_token", token_id=token.id)
+    return answer(
+        "Token created. Copy it now: it is not shown again",
+        {**_token(token), "token": secret},
+        status=201,
+        location=location,
+    )
+
+
+@bp.delete("/tokens/<token_id>/")
+def revoke_token(token_id: str) -> Response:
+    services().accounts.revoke_token(token_id, user=current_user())
+    return answer("Token revoked")
+
+
+def _user(user: User) -> dict[str, Any]:
+    return {"id": user.id, "username": user.username, "role": user.role.value}
+
+
+def _token(token: Token) -> dict[str, Any]:
+    return {
+        "id": token.id,
+        "name": token.name,
+        "created_at": instant(token.created_at),
+        "expires_at": instant(token.expires_at),
+        "last_used_at": instant(token.last_used_at),
+    }

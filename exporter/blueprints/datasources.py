@@ -1,0 +1,127 @@
+"""Datasources: everybody lists what they may export from; an admin adds, changes and removes."""
+
+from typing import Any
+
+from flask import Blueprint, Response, url_for
+
+from exporter.blueprints.body import json_object, load, optional_json_object, query_arguments
+from exporter.blueprints.context import answer, current_user, require_admin, services
+from exporter.blueprints.schemas import ColumnsQuerySchema, DatasourceChangeSchema, DatasourceSchema
+from exporter.datasources import DatasourceValues, public_fields
+from exporter.jobs.receipt import instant
+from exporter.model import Datasource, User
+from exporter.sources.base import Column
+from exporter.sources.types import exported_type
+
+bp = Blueprint("datasources", __name__)
+
+
+@bp.get("/")
+def index() -> Response:
+    user = current_user()
+    found = [_document(datasource, user) for datasource in services().datasources.all(user)]
+    return answer("Datasources retrieved successfully", {"datasources": found})
+
+
+@bp.post("/")
+def create() -> Response:
+    user = require_admin()
+    values = DatasourceValues(**load(DatasourceSchema(), json_object()))
+    datasource = services().datasources.register(values)
+    location = url_for(".show", datasource_id=datasource.id)
+    return answer(
+        "Datasource created successfully", _document(datasource, user), status=201, location=location
+    )
+
+
+@bp.get("/<datasource_id>/")
+def show(datasource_id: str) -> Response:
+    datasource, user = _asked(datasource_id)
+    return answer("Datasource retrieved successfully", _document(datasource, user))
+
+
+@bp.put("/<datasource_id>/")
+def update(datasource_id: str) -> Response:
+    user = require_admin()
+    datasource, _ = _asked(datasource_id)
+    values = DatasourceValues(**load(DatasourceChangeSchema(), json_object()))
+    changed = services().datasources.update(datasource, values)
+    return answer("Datasource updated successfully", _document(changed, user))
+
+
+@bp.delete("/<datasource_id>/")
+def delete(datasource_id: str) -> Response:
+    require_admin()
+    datasource, _ = _asked(datasource_id)
+    services().datasources.delete(datasource)
+    return answer("Datasource deleted successfully")
+
+
+@bp.post("/<datasource_id>/test/")
+def test(datasource_id: str) -> Response:
+    datasource, user = _asked(datasource_id)
+    connection = services().datasources.test(datasource)
+    told: dict[str, Any] = {
+        "server_version": connection.server_version,
+        "milliseconds": round(connection.milliseconds, 1),
+    }
+    if user.is_admin:
+        told["warnings"] = list(connection.warnings)
+    return answer("The datasource answers", told)
+
+
+@bp.get("/<datasource_id>/tables/")
+def tables(datasource_id: str) -> Response:
+    datasource, _ = _asked(datasource_id)
+    found = [
+        {"name": table.label, "schema": table.schema, "kind": table.kind, "estimated_rows": table.rows}
+        for table in services().datasources.tables(datasource)
+    ]
+    return answer("Tables retrieved successfully", {"tables": found})
+
+
+@bp.get("/<datasource_id>/columns/")
+def columns(datasource_id: str) -> Response:
+    datasource, _ = _asked(datasource_id)
+    asked = load(ColumnsQuerySchema(), query_arguments())
+    relation = services().datasources.relation(datasource, asked["table"])
+    return answer(
+        "Columns retrieved successfully", {"columns": [_column(column) for column in relation.columns]}
+    )
+
+
+@bp.post("/<datasource_id>/preview/")
+def preview(datasource_id: str) -> Response:
+    datasource, _ = _asked(datasource_id)
+    seen = services().previews.preview(datasource, optional_json_object())
+    return answer(
+        "Preview retrieved successfully",
+        {
+            "columns": [dict(column) for column in seen.columns],
+            "rows": seen.rows,
+            "rows_total": seen.total.rows if seen.total is not None else None,
+            "rows_total_kind": seen.total.kind if seen.total is not None else None,
+            "sql": seen.sql,
+        },
+    )
+
+
+def _asked(datasource_id: str) -> tuple[Datasource, User]:
+    user = current_user()
+    return services().datasources.get(datasource_id, user), user
+
+
+def _document(datasource: Datasource, user: User) -> dict[str, Any]:
+    told = {**public_fields(datasource), "created_at": instant(datasource.created_at)}
+    if user.is_admin:
+        told |= {"query": datasource.query, "warnings": list(datasource.warnings)}
+    return told
+
+
+def _column(column: Column) -> dict[str, Any]:
+    return {
+        "name": column.name,
+        "database_type": column.database_type,
+        "nullable": column.nullable,
+        "exported_type": exported_type(column),
+    }

@@ -1,0 +1,85 @@
+"""From error to HTTP: the one table of statuses, and the envelope around every failure, whatever raised it."""
+
+import logging
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from flask import Flask, Response, g
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.routing import RoutingException
+
+from exporter import errors
+from exporter.blueprints.context import refusal
+
+log = logging.getLogger(__name__)
+
+# The nearest class on an error's way up decides.
+STATUS: Mapping[type[errors.ExporterError], int] = MappingProxyType(
+    {
+        errors.Invalid: 400,
+        errors.BadRequest: 400,
+        errors.NotSignedIn: 401,
+        errors.Forbidden: 403,
+        errors.NotFound: 404,
+        errors.Conflict: 409,
+        errors.ArtifactGone: 410,
+        errors.BodyTooLarge: 413,
+        errors.WrongMediaType: 415,
+        errors.RangeUnsatisfiable: 416,
+        errors.KeyReused: 422,
+        errors.TooMany: 429,
+        errors.Unavailable: 503,
+        errors.SourceUnavailable: 503,
+        errors.ExportFailed: 400,
+        errors.DiskLow: 507,
+        errors.ExporterError: 500,
+    }
+)
+SENTENCES = MappingProxyType(
+    {
+        400: "The request could not be read",
+        404: "There is nothing at this path",
+        405: "This path does not take that method",
+        413: "The request body is too large",
+        415: "The request body must be JSON: send Content-Type: application/json",
+    }
+)
+
+
+def register(app: Flask) -> None:
+    app.register_error_handler(errors.ExporterError, _known)
+    app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(Exception, _unexpected)
+
+
+def status_of(error: errors.ExporterError) -> int:
+    return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+
+
+def _known(error: errors.ExporterError) -> Response:
+    if type(error) is errors.ExporterError:
+        return _unexpected(error)
+    told = error.errors if isinstance(error, errors.Invalid) else error.message
+    response = refusal(told, status=status_of(error))
+    if isinstance(error, errors.Later):
+        response.headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, errors.NotSignedIn):
+        response.headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, errors.RangeUnsatisfiable):
+        response.headers["Content-Range"] = f"bytes */{error.facts['size']}"
+    return response
+
+
+def _http(error: HTTPException) -> Response | HTTPException:
+    if isinstance(error, RoutingException) or error.code is None:
+        return error  # a redirect to the path with its slash
+    response = refusal(SENTENCES.get(error.code, error.description or error.name), status=error.code)
+    if isinstance(error, MethodNotAllowed) and error.valid_methods:
+        response.headers["Allow"] = ", ".join(sorted(error.valid_methods))
+    return response
+
+
+def _unexpected(error: Exception) -> Response:
+    request_id = g.get("request_id", "")
+    log.error("request %s met an unexpected fault", request_id, exc_info=error)
+    return refusal(f"Internal server error. Tell an admin this request id: {request_id}", status=500)

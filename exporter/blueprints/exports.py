@@ -1,0 +1,132 @@
+"""Export jobs."""
+
+import hashlib
+import json
+from dataclasses import asdict
+from typing import Any
+
+from flask import Blueprint, Response, request, url_for
+
+from exporter.blueprints.body import json_object, load, query_arguments, read
+from exporter.blueprints.context import answer, current_user, services
+from exporter.blueprints.download import file_response
+from exporter.blueprints.paging import pagination
+from exporter.blueprints.schemas import ExportRequestSchema, JobListSchema
+from exporter.errors import Invalid, Stopping
+from exporter.formats import registry
+from exporter.jobs.documents import attempt_document, job_document
+from exporter.jobs.service import ClientKey, JobRequest
+from exporter.model import Job, JobStatus
+from exporter.storage.jobs import JobQuery
+
+bp = Blueprint("exports", __name__)
+
+MAX_KEY_CHARACTERS = 255
+RETRY_AFTER_SECONDS = 5
+POLL_AFTER_SECONDS = 1  # how long a client may well wait before it looks again
+
+
+@bp.post("/")
+def create() -> Response:
+    user = current_user()
+    if services().engine.stopping:
+        raise Stopping(retry_after=RETRY_AFTER_SECONDS)
+    body = json_object()
+    values, faults = read(ExportRequestSchema(), body)
+    job, created = services().jobs.submit(JobRequest(**values), user, key=_client_key(body), faults=faults)
+    return answer(
+        "Export job created successfully",
+        _document(job),
+        status=201 if created else 200,
+        location=url_for(".show", job_id=job.id),
+    )
+
+
+@bp.post("/estimate/")
+def estimate() -> Response:
+    user = current_user()
+    values, faults = read(ExportRequestSchema(), json_object())
+    checked = services().jobs.check(JobRequest(**values), user, faults=faults)
+    expected = services().previews.estimate(checked.datasource, checked.configuration)
+    return answer("Export estimated successfully", asdict(expected))
+
+
+@bp.get("/")
+def index() -> Response:
+    asked = load(JobListSchema(), query_arguments())
+    page = services().jobs.page(JobQuery(datasource_id=asked.pop("datasource"), **asked), current_user())
+    return answer(
+        "Export jobs retrieved successfully",
+        {"export_jobs": [_document(job) for job in page.items], "pagination": pagination(page)},
+    )
+
+
+@bp.get("/<job_id>/")
+def show(job_id: str) -> Response:
+    job = _asked(job_id)
+    attempts = [attempt_document(attempt) for attempt in services().jobs.attempts(job)]
+    response = answer("Export job retrieved successfully", {**_document(job), "attempts": attempts})
+    if job.status in {JobStatus.PENDING, JobStatus.PROCESSING}:
+        response.headers["Retry-After"] = str(POLL_AFTER_SECONDS)
+    response.headers["Cache-Control"] = "private, no-cache"
+    response.add_etag()
+    response.make_conditional(request)
+    return response
+
+
+@bp.post("/<job_id>/cancel/")
+def cancel(job_id: str) -> Response:
+    return answer("Export job cancelled successfully", _document(services().jobs.cancel(_asked(job_id))))
+
+
+@bp.post("/<job_id>/retry/")
+def retry(job_id: str) -> Response:
+    return answer("Export job retried successfully", _document(services().jobs.retry(_asked(job_id))))
+
+
+@bp.get("/<job_id>/download/")
+def download(job_id: str) -> Response:
+    job = _asked(job_id)
+    file = services().jobs.open_file(job)
+    content_type = registry.FORMATS[job.format].content_type(job.options)
+    return file_response(
+        file,
+        size=job.file_size or 0,
+        etag=job.checksum or "",
+        name=job.file_name or job.id,
+        content_type=content_type,
+    )
+
+
+@bp.get("/<job_id>/receipt/")
+def receipt(job_id: str) -> Response:
+    return answer("Export receipt retrieved successfully", dict(services().jobs.receipt(_asked(job_id))))
+
+
+@bp.delete("/<job_id>/")
+def delete(job_id: str) -> Response:
+    services().jobs.delete(_asked(job_id))
+    return answer("Export job deleted successfully")
+
+
+def _asked(job_id: str) -> Job:
+    return services().jobs.get(job_id, current_user())
+
+
+def _document(job: Job) -> dict[str, Any]:
+    return job_document(
+        job,
+        now=services().clock(),
+        queue_position=services().jobs.queue_position(job),
+        download_url=url_for(".download", job_id=job.id),
+    )
+
+
+def _client_key(body: dict[str, Any]) -> ClientKey | None:
+    key = request.headers.get("Idempotency-Key")
+    if key is None:
+        return None
+    if not 1 <= len(key) <= MAX_KEY_CHARACTERS:
+        raise Invalid({"Idempotency-Key": f"Must be 1 to {MAX_KEY_CHARACTERS} characters"})
+    canonical = json.dumps(body, sort_keys=True, separators=(",", ":"))
+    return ClientKey(key=key, digest=hashlib.sha256(canonical.encode()).hexdigest())

@@ -1,0 +1,107 @@
+"""Before every request: who is asking, may another site make them ask, and is the engine running."""
+
+import logging
+from uuid import uuid4
+
+from flask import Flask, Response, g, request
+from flask.sessions import SecureCookieSessionInterface
+from flask_login import UserMixin
+from flask_login import current_user as session_user
+
+from exporter.blueprints.context import services
+from exporter.errors import CrossSite, NotSignedIn
+from exporter.extensions import login_manager
+from exporter.jobs.engine import AlreadyServed
+from exporter.model import User
+
+log = logging.getLogger(__name__)
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+OWN_SITE = frozenset({"same-origin", "none"})
+OPEN_ENDPOINTS = frozenset({"auth.log_in", "service.healthz", "service.readyz"})
+BEARER = "bearer "
+
+
+class SessionUser(UserMixin):  # type: ignore[misc]
+    """flask-login's view of a user. Its id holds the session key: a changed key ends every session."""
+
+    def __init__(self, user: User) -> None:
+        self.user = user
+
+    def get_id(self) -> str:
+        return f"{self.user.id}|{self.user.session_key}"
+
+
+class SessionInterface(SecureCookieSessionInterface):
+    """Marks the cookie Secure exactly when the request came over https."""
+
+    def get_cookie_secure(self, app: Flask) -> bool:
+        del app
+        return request.is_secure
+
+
+def guard(app: Flask) -> None:
+    app.session_interface = SessionInterface()
+    login_manager.user_loader(_of_cookie)
+    app.before_request(_name_request)
+    app.before_request(_identify)
+    app.before_request(_start_engine)
+    app.after_request(_finish)
+
+
+def _of_cookie(cookie_id: str) -> SessionUser | None:
+    user_id, _, session_key = cookie_id.partition("|")
+    user = services().accounts.of_session(user_id, session_key)
+    return SessionUser(user) if user is not None else None
+
+
+def _name_request() -> None:
+    g.request_id = uuid4().hex
+
+
+def _identify() -> None:
+    """Find the user; an open endpoint needs none. Raises NotSignedIn or CrossSite."""
+    if request.endpoint is None or request.endpoint in OPEN_ENDPOINTS:
+        return
+    authorization = request.headers.get("Authorization", "")
+    if authorization.lower().startswith(BEARER):
+        g.user = services().accounts.of_token(authorization[len(BEARER) :].strip())
+    elif session_user.is_authenticated:
+        g.user = session_user.user
+        check_site()
+    if g.get("user") is None:
+        raise NotSignedIn
+
+
+def check_site() -> None:
+    """Refuse an unsafe request that a browser sent, with its cookie, for another site. Raises CrossSite.
+
+    Browsers say so in Sec-Fetch-Site, older ones in Origin; a script sends neither.
+    """
+    if request.method in SAFE_METHODS:
+        return
+    site = request.headers.get("Sec-Fetch-Site")
+    origin = request.headers.get("Origin")
+    if site is not None:
+        if site not in OWN_SITE:
+            raise CrossSite
+    elif origin is not None and origin != request.host_url.rstrip("/"):
+        raise CrossSite
+
+
+def _start_engine() -> None:
+    """Run jobs in whichever process serves requests, `exporter serve` or another WSGI server."""
+    engine = services().engine
+    if request.endpoint is None or engine.running or engine.stopping:
+        return
+    try:
+        engine.start()
+    except AlreadyServed as exc:
+        log.debug("jobs run elsewhere: %s", exc.message)
+
+
+def _finish(response: Response) -> Response:
+    response.headers["X-Request-Id"] = g.get("request_id", "")
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    response.headers.setdefault("Cache-Control", "no-store")
+    return response

@@ -1,0 +1,1 @@
+"""The command line: the same services as the API, for one terminal. One file per noun."""

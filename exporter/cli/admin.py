@@ -1,0 +1,98 @@
+"""exporter init, cleanup and doctor: looking after an installation."""
+
+from collections.abc import Iterator
+
+import click
+from flask.cli import with_appcontext
+
+from exporter.cli.base import (
+    Verb,
+    as_json,
+    check_schema,
+    read_password,
+    services,
+    services_command,
+    show_json,
+    upgrade_schema,
+)
+from exporter.errors import ExporterError
+from exporter.model import Role
+from exporter.wiring import Services
+
+OK, WARN, WRONG = "ok", "warn", "WRONG"
+
+
+@click.command(cls=Verb)
+@click.option("--admin", "admin_name", metavar="NAME", help="Also create this admin; asks for the password.")
+@with_appcontext
+def init(admin_name: str | None) -> None:
+    """Create or upgrade the app database: exporter init --admin ada"""
+    upgrade_schema()
+    parts = services()
+    click.echo(f"App database ready in {parts.settings.instance_path}")
+    known = {user.username for user in parts.accounts.users()}
+    if admin_name is None:
+        if not known:
+            click.echo("Nobody can sign in yet. Create an admin: exporter init --admin NAME")
+    elif admin_name in known:
+        click.echo(f"User {admin_name} exists already")
+    else:
+        parts.accounts.create_user(admin_name, read_password(), role=Role.ADMIN)
+        click.echo(f"Admin {admin_name} created")
+
+
+@click.command(cls=Verb)
+@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
+@as_json
+@services_command
+def cleanup(parts: Services, *, dry_run: bool, as_json: bool) -> None:
+    """Remove expired files and files that no job refers to."""
+    swept = parts.sweeper.sweep(dry_run=dry_run)
+    if as_json:
+        show_json({"expired": swept.expired, "orphans": swept.orphans, "staged": swept.staged})
+        return
+    verb = "Would remove" if dry_run else "Removed"
+    orphaned = len(swept.orphans) + len(swept.staged)
+    click.echo(f"{verb} {len(swept.expired)} expired and {orphaned} orphaned files")
+
+
+@click.command(cls=Verb)
+@with_appcontext
+def doctor() -> None:
+    """Check settings, app database, store and each datasource."""
+    check_schema()
+    parts = services()
+    click.echo(f"ok    settings: instance folder {parts.settings.instance_path}")
+    click.echo("ok    app database")
+    troubles = 0
+    for finding, line in _findings(parts):
+        click.echo(f"{finding:5} {line}")
+        troubles += finding == WRONG
+    if troubles:
+        message = f"{troubles} thing{'s' if troubles > 1 else ''} to mend"
+        raise click.ClickException(message)
+
+
+def _findings(parts: Services) -> Iterator[tuple[str, str]]:
+    yield _store(parts)
+    if not any(user.is_admin and user.is_active for user in parts.accounts.users()):
+        yield WRONG, "users: there is no admin. Run: exporter init --admin NAME"
+    for datasource in parts.datasources.all(None):
+        try:
+            connection = parts.datasources.test(datasource)
+        except ExporterError as exc:
+            yield WRONG, f"datasource {datasource.name}: {exc.message}"
+            continue
+        yield OK, f"datasource {datasource.name}: {datasource.kind} {connection.server_version}"
+        for warning in connection.warnings:
+            yield WARN, f"datasource {datasource.name}: {warning}"
+
+
+def _store(parts: Services) -> tuple[str, str]:
+    try:
+        free = parts.artifacts.free_bytes()
+    except OSError as exc:
+        return WRONG, f"store: {parts.settings.storage_url} cannot be used: {exc.strerror}"
+    if not parts.artifacts.has_room():
+        return WRONG, f"store: only {free:,} bytes free, below MIN_FREE_BYTES: free some disk space"
+    return OK, f"store: {parts.settings.storage_url}, {free:,} bytes free"

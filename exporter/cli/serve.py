@@ -1,0 +1,98 @@
+"""exporter serve: the web server, and its stopping in order."""
+
+import logging
+import os
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+import click
+from flask import current_app
+from flask.cli import with_appcontext
+
+from exporter import log
+from exporter.cli.base import Verb, check_schema, services, upgrade_schema
+from exporter.wiring import Services
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+logger = logging.getLogger(__name__)
+
+BODY_SLACK = 8  # takes in so many times MAX_CONTENT_LENGTH, so that a modest excess gets an answer
+CONNECTIONS = 200
+CHANNEL_TIMEOUT_SECONDS = 120
+
+
+@click.command(cls=Verb)
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535))
+@click.option("--threads", default=8, show_default=True, type=click.IntRange(1, 64))
+@with_appcontext
+def serve(host: str, port: int, threads: int) -> None:
+    """Serve the API and run the exports: exporter serve --port 8000
+
+    SIGTERM lets running exports finish within the grace; a second one stops at once.
+    """
+    parts = services()
+    log.configure(parts.settings.log_format)
+    if parts.settings.embedded:
+        upgrade_schema()
+    check_schema()
+    parts.engine.start()
+    server = _server(current_app._get_current_object(), parts, host, port, threads)  # type: ignore[attr-defined]  # noqa: SLF001 - Flask's documented way
+    _serve_until_told(server, parts)
+
+
+def _server(app: "Flask", parts: Services, host: str, port: int, threads: int) -> Any:
+    from waitress.server import create_server
+
+    try:
+        return create_server(
+            app,
+            host=host,
+            port=port,
+            threads=threads,
+            ident="exporter",
+            connection_limit=CONNECTIONS,
+            channel_timeout=CHANNEL_TIMEOUT_SECONDS,
+            max_request_body_size=parts.settings.max_content_length * BODY_SLACK,
+        )
+    except OSError as exc:
+        parts.engine.stop(grace=0)
+        message = f"Cannot listen on {host}:{port}: {exc.strerror}"
+        raise click.ClickException(message) from exc
+
+
+def _serve_until_told(server: Any, parts: Services) -> None:
+    """Answer in threads while this one waits for a signal; then stop in order and leave the process.
+
+    It leaves by `os._exit`: a slot that does not let go would otherwise be joined for ever at exit.
+    """
+    told = threading.Event()
+
+    def on_signal(number: int, frame: object) -> None:
+        del frame
+        if told.is_set():
+            logger.warning("second signal %d: stopping at once", number)
+            _leave(1)
+        told.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, on_signal)
+    threading.Thread(target=server.run, name="exporter-http", daemon=True).start()
+    click.echo(f"Exporter serves http://{server.effective_host}:{server.effective_port}/data-tools/api/v1/")
+    sys.stdout.flush()
+    told.wait()
+    logger.info("stopping: no new exports; running ones have %d s", parts.settings.shutdown_grace_seconds)
+    parts.engine.stop(grace=parts.settings.shutdown_grace_seconds)
+    server.close()
+    logger.info("stopped")
+    _leave(0)
+
+
+def _leave(code: int) -> None:
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(code)

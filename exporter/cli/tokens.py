@@ -1,0 +1,56 @@
+"""exporter tokens …"""
+
+import click
+
+from exporter.cli.base import Noun, as_json, services_command, show_json, show_table
+from exporter.jobs.receipt import instant
+from exporter.wiring import Services
+
+
+@click.group(cls=Noun)
+def tokens() -> None:
+    """API tokens, for scripts."""
+
+
+@tokens.command()
+@click.argument("user")
+@click.option("--name", default="command line", show_default=True, help="What the token is for.")
+@click.option("--expires-in-days", type=click.IntRange(1, 36500), help="Never, if left out.")
+@services_command
+def create(parts: Services, user: str, name: str, expires_in_days: int | None) -> None:
+    """Create a token and print its secret, once: exporter tokens create ada --name nightly"""
+    owner = parts.accounts.user_named(user)
+    _, secret = parts.accounts.create_token(owner, name=name, expires_in_days=expires_in_days)
+    click.echo(secret)
+
+
+@tokens.command("list")
+@as_json
+@services_command
+def list_tokens(parts: Services, *, as_json: bool) -> None:
+    """List everybody's tokens; never their secrets."""
+    rows = [
+        {
+            "id": token.id,
+            "user": token.username,
+            "name": token.name,
+            "created_at": instant(token.created_at),
+            "expires_at": instant(token.expires_at),
+            "last_used_at": instant(token.last_used_at),
+        }
+        for token in parts.accounts.tokens(None)
+    ]
+    if as_json:
+        show_json({"tokens": rows})
+    else:
+        columns = ("id", "user", "name", "expires_at", "last_used_at")
+        show_table(rows, columns, empty="There are no tokens yet.")
+
+
+@tokens.command()
+@click.argument("token_id", metavar="ID")
+@services_command
+def revoke(parts: Services, token_id: str) -> None:
+    """Make a token worthless at once."""
+    parts.accounts.revoke_token(token_id, user=None)
+    click.echo("Token revoked")

@@ -1,0 +1,337 @@
+"""Every error that a user can meet, one class per case.
+
+A class's docstring is its message, `code` is its stable name and the keyword arguments are its facts. An error
+knows no HTTP status: `exporter.blueprints.errors` maps classes to statuses.
+"""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+
+class ExporterError(Exception):
+    """Something went wrong"""
+
+    code: ClassVar[str] = "error"
+
+    def __init__(self, message: str | None = None, **facts: object) -> None:
+        template = message or (type(self).__doc__ or "").strip()
+        super().__init__(template.format_map(facts) if facts and message is None else template)
+        self.facts = facts
+
+    @property
+    def message(self) -> str:
+        return str(self.args[0])
+
+
+class SettingInvalid(ExporterError):
+    """{name}={value!r} is not valid: {expected}"""
+
+    code = "setting_invalid"
+
+
+class Invalid(ExporterError):
+    """The request is not valid"""
+
+    code = "invalid"
+
+    def __init__(self, errors: Mapping[str, Any]) -> None:
+        """Take `errors` nested like the request: {field: sentence | {field or index: ...}}."""
+        super().__init__()
+        self.errors = dict(errors)
+
+
+class BadRequest(ExporterError):
+    """The request is not valid"""
+
+    code = "bad_request"
+
+
+class BodyTooLarge(ExporterError):
+    """The request body is larger than the {limit} bytes allowed"""
+
+    code = "body_too_large"
+
+
+class WrongMediaType(ExporterError):
+    """The request body must be JSON: send Content-Type: application/json"""
+
+    code = "wrong_media_type"
+
+
+class RangeUnsatisfiable(ExporterError):
+    """The file has {size} bytes; the requested range lies outside of it"""
+
+    code = "range_unsatisfiable"
+
+
+class NotSignedIn(ExporterError):
+    """You are not signed in"""
+
+    code = "not_signed_in"
+
+
+class WrongCredentials(NotSignedIn):
+    """The username or the password is wrong"""
+
+    code = "wrong_credentials"
+
+
+class Forbidden(ExporterError):
+    """You do not have permission to do this"""
+
+    code = "forbidden"
+
+
+class TemplateForbidden(Forbidden):
+    """You do not have permission to modify this template"""
+
+    code = "template_forbidden"
+
+
+class CrossSite(Forbidden):
+    """This request came from another site and was refused"""
+
+    code = "cross_site"
+
+
+class NotFound(ExporterError):
+    """Not found"""
+
+    code = "not_found"
+
+
+class JobNotFound(NotFound):
+    """Export job not found"""
+
+    code = "job_not_found"
+
+
+class TemplateNotFound(NotFound):
+    """Export template not found"""
+
+    code = "template_not_found"
+
+
+class DatasourceNotFound(NotFound):
+    """Datasource not found"""
+
+    code = "datasource_not_found"
+
+
+class TokenNotFound(NotFound):
+    """Token not found"""
+
+    code = "token_not_found"
+
+
+class UserNotFound(NotFound):
+    """User not found"""
+
+    code = "user_not_found"
+
+
+class Conflict(ExporterError):
+    """The present state forbids this"""
+
+    code = "conflict"
+
+
+class JobProcessing(Conflict):
+    """Cannot delete job that is currently processing. Cancel it first."""
+
+    code = "job_processing"
+
+
+class TransitionRefused(Conflict):
+    """Cannot {action} a job that is {status}"""
+
+    code = "transition_refused"
+
+
+class JobNotCompleted(Conflict):
+    """This job is {status}; only a completed job has a file"""
+
+    code = "job_not_completed"
+
+
+class NameTaken(Conflict):
+    """There is already a {what} named {name!r}"""
+
+    code = "name_taken"
+
+
+class DatasourceInUse(Conflict):
+    """Cannot delete a datasource whose jobs are pending or processing. Cancel them first."""
+
+    code = "datasource_in_use"
+
+
+class TemplateInactive(Conflict):
+    """This template is inactive and cannot be used for a new job"""
+
+    code = "template_inactive"
+
+
+class ArtifactGone(ExporterError):
+    """The file of this export is no longer there. Retry or create the export again."""
+
+    code = "artifact_gone"
+
+
+class ArtifactExpired(ArtifactGone):
+    """The file of this export expired and was removed. Create the export again."""
+
+    code = "artifact_expired"
+
+
+class KeyReused(ExporterError):
+    """This Idempotency-Key was used with another request"""
+
+    code = "key_reused"
+
+
+class Later(ExporterError):
+    """Try again later"""
+
+    def __init__(self, message: str | None = None, *, retry_after: int, **facts: object) -> None:
+        """Take `retry_after` in whole seconds."""
+        super().__init__(message, **facts)
+        self.retry_after = retry_after
+
+
+class TooMany(Later):
+    """Too many requests"""
+
+    code = "too_many"
+
+
+class UserQueueFull(TooMany):
+    """You have {limit} exports waiting already. Wait for one to start, or cancel one."""
+
+    code = "user_queue_full"
+
+
+class TooManyLogins(TooMany):
+    """Too many failed log-ins. Wait a moment and try again."""
+
+    code = "too_many_logins"
+
+
+class Unavailable(Later):
+    """The server is not available at the moment"""
+
+    code = "unavailable"
+
+
+class QueueFull(Unavailable):
+    """The server's queue is full. Try again in a moment."""
+
+    code = "queue_full"
+
+
+class Stopping(Unavailable):
+    """The server is stopping. Try again in a moment."""
+
+    code = "stopping"
+
+
+class DatabaseAway(Unavailable):
+    """The server's own database does not answer. Try again in a moment."""
+
+    code = "database_away"
+
+
+class DiskLow(ExporterError):
+    """The server has too little free disk space for a new export. Delete old exports or ask an admin."""
+
+    code = "disk_low"
+
+
+class ExportFailed(ExporterError):
+    """The export failed"""
+
+    code = "export_failed"
+
+
+class SourceUnavailable(ExportFailed):
+    """The database cannot be reached: {reason}"""
+
+    code = "source_unavailable"
+
+
+class SourceRefused(ExportFailed):
+    """The database cannot be opened: {reason}"""
+
+    code = "source_refused"
+
+
+class SourceBusy(SourceUnavailable):
+    """The database stayed locked by another program: {reason}"""
+
+    code = "source_busy"
+
+
+class NoSuchRelation(ExportFailed):
+    """There is no table or view named {name!r} in this database"""
+
+    code = "no_such_relation"
+
+
+class QueryFailed(ExportFailed):
+    """The database refused the query: {reason}"""
+
+    code = "query_failed"
+
+
+class QueryTimeout(ExportFailed):
+    """The query ran longer than the {seconds} s allowed. Narrow it, or ask an admin to raise STATEMENT_TIMEOUT."""
+
+    code = "query_timeout"
+
+
+class SourceCorrupt(ExportFailed):
+    """The database file is damaged: {reason}"""
+
+    code = "source_corrupt"
+
+
+class DiskFull(ExportFailed):
+    """The server's disk is full. Free some space, then retry."""
+
+    code = "disk_full"
+
+
+class FileTooLarge(ExportFailed):
+    """The file grew past the {limit} bytes that this server allows. Narrow the export."""
+
+    code = "file_too_large"
+
+
+class ValueUnwritable(ExportFailed):
+    """Row {row}, column {column!r}: {reason}"""
+
+    code = "value_unwritable"
+
+
+class ReceiptMismatch(ExportFailed):
+    """{read} rows were read but {written} rows are in the file; the file was discarded"""
+
+    code = "receipt_mismatch"
+
+
+class FileDamaged(ExporterError):
+    """The file is not whole: {reason}"""
+
+    code = "file_damaged"
+
+
+class WorkerLost(ExportFailed):
+    """The server stopped while this export ran, {attempts} times. Retry it, or narrow it."""
+
+    code = "worker_lost"
+
+
+class Internal(ExportFailed):
+    """An unexpected fault in the server stopped this export. An admin finds it in the log under the job's id."""
+
+    code = "internal"

@@ -1,0 +1,92 @@
+"""Compressed streams, finished by word only: dropping one after a failure leaves a file that readers refuse."""
+
+from typing import Any, Protocol
+
+from exporter.formats.base import Stream
+from exporter.formats.zipstream import ZipStream
+
+GZIP_LEVEL = 1  # of isal
+ZSTD_LEVEL = 1
+_GZIP_WINDOW = 31  # a gzip header, with no name and no time
+
+
+class Sink(Protocol):
+    """Where a writer's bytes go. The stream below stays open."""
+
+    def write(self, data: Any, /) -> int: ...
+
+    def finish(self) -> None: ...
+
+
+def open_sink(stream: Stream, compression: str, member: str) -> Sink:
+    """Wrap a stream. `compression` is an option's value; `member` names what a zip holds."""
+    match compression:
+        case "gzip":
+            return _gzip(stream)
+        case "zstd":
+            return _zstd(stream)
+        case "zip":
+            return _ZipSink(stream, member)
+        case _:
+            return _PlainSink(stream)
+
+
+def member_name(file_name: str | None, suffix: str, fallback: str) -> str:
+    """Name a zip's only member like the inner file: `sales.csv` for `sales.csv.zip`."""
+    return file_name.removesuffix(suffix) if file_name else fallback
+
+
+class _PlainSink:
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+
+    def write(self, data: Any) -> int:
+        return self._stream.write(data)
+
+    def finish(self) -> None:
+        """Nothing is held back."""
+
+
+class _Packer(Protocol):
+    def compress(self, data: Any, /) -> bytes: ...
+
+    def flush(self) -> bytes: ...
+
+
+class _PackedSink:
+    def __init__(self, stream: Stream, packer: _Packer) -> None:
+        self._stream = stream
+        self._packer = packer
+
+    def write(self, data: Any) -> int:
+        if packed := self._packer.compress(data):
+            self._stream.write(packed)
+        return memoryview(data).nbytes
+
+    def finish(self) -> None:
+        self._stream.write(self._packer.flush())
+
+
+class _ZipSink:
+    def __init__(self, stream: Stream, member: str) -> None:
+        self._zip = ZipStream(stream)
+        self._zip.open(member)
+
+    def write(self, data: Any) -> int:
+        return self._zip.write(data)
+
+    def finish(self) -> None:
+        self._zip.close()
+        self._zip.finish()
+
+
+def _gzip(stream: Stream) -> Sink:
+    from isal import isal_zlib
+
+    return _PackedSink(stream, isal_zlib.compressobj(GZIP_LEVEL, isal_zlib.DEFLATED, _GZIP_WINDOW))
+
+
+def _zstd(stream: Stream) -> Sink:
+    import zstandard
+
+    return _PackedSink(stream, zstandard.ZstdCompressor(ZSTD_LEVEL, write_checksum=True).compressobj())

@@ -1,0 +1,173 @@
+"""The part of the server that runs jobs: dispatcher, slots, pulse, reaper and sweep, started and stopped as one."""
+
+import fcntl
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from exporter.errors import DatabaseAway, ExporterError
+from exporter.jobs.cancel import Reason
+from exporter.jobs.dispatcher import Dispatcher
+from exporter.jobs.executors import Executor
+from exporter.jobs.lease import Pulse, Reaper
+from exporter.jobs.retention import Sweeper
+from exporter.jobs.service import JobNotices
+
+log = logging.getLogger(__name__)
+
+SWEEP_SECONDS = 300.0
+STOP_CHECK_SECONDS = 5.0  # how long flagged jobs may take to let go, within or after the grace
+
+
+class AlreadyServed(ExporterError):
+    """This instance folder is already served by {holder}. One process serves an embedded database."""
+
+    code = "already_served"
+
+
+class InstanceLock:
+    """One serving process per instance folder: an flock that the system drops when its holder dies."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "server.lock"
+        self._descriptor: int | None = None
+
+    def acquire(self) -> None:
+        """Raise AlreadyServed, naming the holder."""
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as exc:
+            holder = os.read(descriptor, 200).decode("utf-8", "replace").strip()
+            os.close(descriptor)
+            raise AlreadyServed(holder=holder or "another process") from exc
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
+        self._descriptor = descriptor
+
+    def release(self) -> None:
+        if self._descriptor is not None:
+            os.ftruncate(self._descriptor, 0)
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+class Lock(Protocol):
+    def acquire(self) -> None: ...
+
+    def release(self) -> None: ...
+
+
+class NoLock:
+    """On PostgreSQL any number of processes may serve: rows, not files, keep them apart."""
+
+    def acquire(self) -> None:
+        """Always succeed."""
+
+    def release(self) -> None:
+        """Nothing was held."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What an engine is made of. `alone` says that no other process can be running this database's jobs."""
+
+    pulse: Pulse
+    reaper: Reaper
+    sweeper: Sweeper
+    notices: JobNotices
+    lock: Lock
+    alone: bool
+    make_executor: Callable[[Callable[[], None]], Executor]
+    make_dispatcher: Callable[[Executor, frozenset[str] | None], Dispatcher]
+    clock: Callable[[], datetime]
+
+
+class Engine:
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._guard = threading.Lock()
+        self._closing = threading.Event()
+        self._executor: Executor | None = None
+        self._dispatcher: Dispatcher | None = None
+        self._housekeeper: threading.Thread | None = None
+
+    @property
+    def running(self) -> bool:
+        return self._dispatcher is not None and self._dispatcher.alive
+
+    @property
+    def stopping(self) -> bool:
+        return self._closing.is_set()
+
+    def start(self, *, only: frozenset[str] | None = None) -> None:
+        """Recover what a dead process left, then run jobs (`only` these). Starting twice does nothing.
+
+        Raises AlreadyServed.
+        """
+        with self._guard:
+            if self._dispatcher is not None or self.stopping:
+                return
+            parts = self._parts
+            parts.lock.acquire()
+            if parts.alone:
+                parts.reaper.recover(now=parts.clock())
+            executor = self._executor = parts.make_executor(self._notify)
+            dispatcher = self._dispatcher = parts.make_dispatcher(executor, only)
+            parts.notices.queued = self._notify
+            parts.notices.cancelled = lambda job_id: parts.pulse.cancel(job_id, Reason.CANCELLED)
+            parts.pulse.start()
+            dispatcher.start()
+            self._housekeeper = threading.Thread(target=self._keep_house, name="exporter-sweep", daemon=True)
+            self._housekeeper.start()
+
+    def close_door(self) -> None:
+        """Hand out no more jobs; those that run go on."""
+        self._closing.set()
+        if self._dispatcher is not None:
+            self._dispatcher.stop()
+
+    def stop(self, *, grace: float) -> bool:
+        """Close the door, wait `grace` seconds for what runs, put the rest back in the queue. Say if all let go."""
+        self.close_door()
+        with self._guard:
+            if self._executor is None:
+                return True
+            ended = self._executor.close(wait=grace)
+            if not ended:
+                log.warning("the grace is over: running exports go back to the queue")
+                self._parts.pulse.cancel_all(Reason.STOPPING)
+                ended = self._executor.close(wait=STOP_CHECK_SECONDS)
+            if self._housekeeper is not None:
+                self._housekeeper.join()
+            self._parts.pulse.stop()
+            self._parts.lock.release()
+            self._executor = None
+            return ended
+
+    def _notify(self) -> None:
+        if self._dispatcher is not None:
+            self._dispatcher.notify()
+
+    def _keep_house(self) -> None:
+        """Reap about four times a lease; sweep every few minutes, and at once at the start."""
+        next_sweep = time.monotonic()
+        while True:
+            try:
+                self._parts.reaper.reap(now=self._parts.clock())
+                if time.monotonic() >= next_sweep:
+                    self._parts.sweeper.sweep()
+                    next_sweep = time.monotonic() + SWEEP_SECONDS
+            except DatabaseAway:
+                log.warning("housekeeping was put off: the app database does not answer")
+            except Exception:
+                log.exception("housekeeping met an unexpected fault; trying again")
+            if self._closing.wait(self._parts.reaper.every):
+                return

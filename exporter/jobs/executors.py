@@ -1,0 +1,77 @@
+"""Where claimed work runs. Only a job's id travels; what became of it is in its row, never in a future."""
+
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Protocol
+
+log = logging.getLogger(__name__)
+
+
+class PoolClosed(Exception):
+    """The pool takes no more jobs."""
+
+
+class Executor(Protocol):
+    """A bounded pool of slots."""
+
+    @property
+    def free(self) -> int:
+        """How many more jobs may be submitted now."""
+        ...
+
+    def submit(self, job_id: str) -> None:
+        """Run the job soon. Raises PoolClosed."""
+        ...
+
+    def running(self) -> frozenset[str]:
+        """Which jobs were submitted and have not returned."""
+        ...
+
+    def close(self, *, wait: float) -> bool:
+        """Take no more, wait so many seconds for what runs, and say whether everything ended."""
+        ...
+
+
+class ThreadExecutor:
+    """A ThreadPoolExecutor of this process. `freed` is called whenever a slot becomes free."""
+
+    def __init__(self, run: Callable[[str], None], slots: int, freed: Callable[[], None]) -> None:
+        self._run = run
+        self._slots = slots
+        self._freed = freed
+        self._pool = ThreadPoolExecutor(max_workers=slots, thread_name_prefix="exporter-slot")
+        self._futures: dict[str, Future[None]] = {}
+        self._change = threading.Condition()
+
+    @property
+    def free(self) -> int:
+        with self._change:
+            return self._slots - len(self._futures)
+
+    def submit(self, job_id: str) -> None:
+        with self._change:
+            try:
+                future = self._pool.submit(self._run, job_id)
+            except RuntimeError as exc:
+                raise PoolClosed from exc
+            self._futures[job_id] = future
+            future.add_done_callback(lambda future: self._done(job_id, future))
+
+    def running(self) -> frozenset[str]:
+        with self._change:
+            return frozenset(self._futures)
+
+    def close(self, *, wait: float) -> bool:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        with self._change:
+            return self._change.wait_for(lambda: not self._futures, timeout=wait)
+
+    def _done(self, job_id: str, future: Future[None]) -> None:
+        if not future.cancelled() and (fault := future.exception()) is not None:
+            log.error("job %s left its slot by an unexpected fault", job_id, exc_info=fault)
+        with self._change:
+            self._futures.pop(job_id, None)
+            self._change.notify_all()
+        self._freed()

@@ -1,0 +1,155 @@
+"""Leases: a running attempt's beats, and the taking over of attempts whose beat stands still.
+
+Beats come from a thread of their own, so that a query that is slow to answer does not look like a dead worker. The
+reaper trusts its own monotonic clock and the beat's number, never the wall clock: clocks jump.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from exporter.errors import DatabaseAway, WorkerLost
+from exporter.jobs.cancel import CancelToken, Reason
+from exporter.jobs.progress import Progress
+from exporter.storage.jobs import JobStore, Lease
+from exporter.storage.transitions import JobTransitions
+
+log = logging.getLogger(__name__)
+
+BEAT_SECONDS = 0.5
+BEATS_PER_LEASE = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Running:
+    """One attempt that runs in this process."""
+
+    job_id: str
+    attempt: int
+    token: CancelToken
+    progress: Progress
+
+
+class Pulse:
+    """Beats for every attempt that runs in this process, and passes on a cancel that another process accepted."""
+
+    def __init__(self, transitions: JobTransitions, *, lease_seconds: float) -> None:
+        self._transitions = transitions
+        self._every = min(BEAT_SECONDS, lease_seconds / BEATS_PER_LEASE)
+        self._running: dict[str, Running] = {}
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        self._wake.clear()
+        self._thread = threading.Thread(target=self._loop, name="exporter-pulse", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    @contextmanager
+    def watching(self, running: Running) -> Iterator[None]:
+        with self._lock:
+            self._running[running.job_id] = running
+        try:
+            yield
+        finally:
+            with self._lock:
+                if self._running.get(running.job_id) is running:
+                    del self._running[running.job_id]
+
+    def cancel(self, job_id: str, reason: Reason) -> None:
+        """Flag the attempt of `job_id` if it runs here."""
+        with self._lock:
+            running = self._running.get(job_id)
+        if running is not None:
+            running.token.cancel(reason)
+
+    def cancel_all(self, reason: Reason) -> None:
+        for running in self._snapshot():
+            running.token.cancel(reason)
+
+    def beat(self) -> None:
+        """Beat once for all; an attempt whose row no longer matches is told to stop."""
+        for running in self._snapshot():
+            try:
+                alive = self._transitions.beat(running.job_id, running.attempt, **running.progress.values())
+            except DatabaseAway:
+                log.warning("beat missed: the app database does not answer", extra={"job": running.job_id})
+                continue
+            if not alive:
+                running.token.cancel(Reason.LOST)
+
+    def _snapshot(self) -> list[Running]:
+        with self._lock:
+            return list(self._running.values())
+
+    def _loop(self) -> None:
+        while not self._wake.wait(self._every):
+            try:
+                self.beat()
+            except Exception:
+                log.exception("a beat met an unexpected fault; trying again")
+
+
+class Reaper:
+    """Finds running jobs whose beat has not moved for a lease, and takes them over."""
+
+    def __init__(
+        self,
+        jobs: JobStore,
+        transitions: JobTransitions,
+        *,
+        lease_seconds: float,
+        max_attempts: int,
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._jobs = jobs
+        self._transitions = transitions
+        self._lease_seconds = lease_seconds
+        self._max_attempts = max_attempts
+        self._monotonic = monotonic
+        self._seen: dict[Lease, float] = {}
+
+    @property
+    def every(self) -> float:
+        """How often to look, in seconds."""
+        return self._lease_seconds / BEATS_PER_LEASE
+
+    def recover(self, *, now: datetime) -> None:
+        """Take over every running job at once: this process is the only one, and it has just begun."""
+        for lease in self._jobs.leases():
+            self._take(lease, now)
+        self._jobs.settle_stopped(now=now)
+
+    def reap(self, *, now: datetime) -> None:
+        moment = self._monotonic()
+        self._seen = {lease: self._seen.get(lease, moment) for lease in self._jobs.leases()}
+        for lease, since in self._seen.items():
+            if moment - since >= self._lease_seconds:
+                self._take(lease, now)
+
+    def _take(self, lease: Lease, now: datetime) -> None:
+        status = self._transitions.take_over(
+            lease.job_id,
+            lease.attempt,
+            beat=lease.beat,
+            max_attempts=self._max_attempts,
+            message=WorkerLost(attempts=self._max_attempts).message,
+            now=now,
+        )
+        if status is not None:
+            log.warning(
+                "job %s was taken over from a lost worker: %s",
+                lease.job_id,
+                status,
+                extra={"job": lease.job_id, "attempt": lease.attempt, "worker": lease.worker},
+            )

@@ -1,0 +1,61 @@
+"""Removing what nobody needs: expired files, and files that no row refers to."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from exporter.storage.artifacts import LocalStore
+from exporter.storage.jobs import JobStore
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Swept:
+    """What a sweep removed, or would remove: keys of the store."""
+
+    expired: tuple[str, ...]
+    orphans: tuple[str, ...]
+    staged: tuple[str, ...]
+
+
+def orphans(keys: set[str], *, referred: set[str], running: set[str]) -> tuple[str, ...]:
+    """Choose the files without a row. A running attempt's file is not one: its row is about to speak of it."""
+    return tuple(sorted(key for key in keys - referred if key not in running))
+
+
+class Sweeper:
+    def __init__(self, jobs: JobStore, artifacts: LocalStore, clock: Callable[[], datetime]) -> None:
+        self._jobs = jobs
+        self._artifacts = artifacts
+        self._clock = clock
+
+    def sweep(self, *, dry_run: bool = False) -> Swept:
+        """Remove what is due. The store is listed before the rows are read, so that no new file looks orphaned."""
+        keys, staged = self._artifacts.keys(), self._artifacts.staged()
+        running = {f"{lease.job_id}-{lease.attempt}" for lease in self._jobs.leases()}
+        expired = {job.id: job.artifact for job in self._jobs.expired(self._clock()) if job.artifact}
+        swept = Swept(
+            expired=tuple(sorted(expired.values())),
+            orphans=orphans(keys, referred=self._jobs.artifacts(), running=running),
+            staged=orphans(staged, referred=set(), running=running),
+        )
+        if not dry_run:
+            self._remove(swept, expired)
+        return swept
+
+    def _remove(self, swept: Swept, expired: dict[str, str]) -> None:
+        for job_id, key in expired.items():
+            self._jobs.forget_artifact(job_id, key)
+            self._artifacts.delete(key)
+        for key in swept.orphans:
+            self._artifacts.delete(key)
+        for key in swept.staged:
+            self._artifacts.discard_staged(key)
+        if swept.expired or swept.orphans or swept.staged:
+            log.info(
+                "swept %d expired and %d orphaned files",
+                len(swept.expired),
+                len(swept.orphans + swept.staged),
+            )

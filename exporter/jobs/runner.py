@@ -1,0 +1,229 @@
+"""One attempt of one job, from the claim to the truthful end of its row."""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from exporter.configuration import RawConfiguration, parse_configuration
+from exporter.datasources import DatasourceService, relation_of
+from exporter.errors import DatabaseAway, DatasourceNotFound, ExporterError, ExportFailed, Internal, Invalid
+from exporter.formats.options import file_name
+from exporter.jobs.cancel import Cancelled, CancelToken, Reason
+from exporter.jobs.lease import Pulse, Running
+from exporter.jobs.pipeline import Work, write_rows
+from exporter.jobs.progress import Progress
+from exporter.jobs.receipt import make_receipt, warnings_of
+from exporter.model import Job, Outcome
+from exporter.query import compile_query, expected_rows
+from exporter.storage.artifacts import LocalStore
+from exporter.storage.jobs import JobStore
+from exporter.storage.transitions import JobTransitions
+
+log = logging.getLogger(__name__)
+
+LAST_WORD_RETRY_SECONDS = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunnerRules:
+    """`max_rows` is the installation's ceiling, `keep` a file's life, `lease_seconds` how long a row stays ours."""
+
+    max_rows: int | None
+    keep: timedelta | None
+    lease_seconds: float
+
+
+class Runner:
+    """Runs attempts. It is called by an Executor with nothing but a job's id."""
+
+    def __init__(
+        self,
+        *,
+        jobs: JobStore,
+        transitions: JobTransitions,
+        datasources: DatasourceService,
+        artifacts: LocalStore,
+        pulse: Pulse,
+        worker: str,
+        rules: RunnerRules,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._jobs = jobs
+        self._transitions = transitions
+        self._datasources = datasources
+        self._artifacts = artifacts
+        self._pulse = pulse
+        self._worker = worker
+        self._rules = rules
+        self._clock = clock
+
+    def run(self, job_id: str) -> None:
+        """Claim the job and bring it to an end; return at once if another was first."""
+        attempt = self._transitions.claim(job_id, worker=self._worker, now=self._clock())
+        job = self._jobs.get(job_id)
+        if attempt is None or job is None:
+            return
+        running = Running(job_id=job_id, attempt=attempt, token=CancelToken(), progress=Progress())
+        _log_transition(job, attempt, "processing")
+        try:
+            with self._pulse.watching(running):
+                self._run(job, running)
+        except DatabaseAway:
+            log.exception("job %s: its end could not be recorded; it will be taken over", job_id)
+
+    def _run(self, job: Job, running: Running) -> None:
+        try:
+            outcome = self._export(job, running)
+        except Cancelled as exc:
+            self._stopped(job, running, exc.reason)
+        except ExporterError as exc:
+            self._failed(job, running, exc)
+        except BaseException as exc:
+            log.exception("job %s met an unexpected fault", job.id, extra=_facts(job, running.attempt))
+            self._failed(job, running, Internal() if not isinstance(exc, MemoryError) else _out_of_memory())
+        else:
+            self._publish(job, running, outcome)
+
+    def _export(self, job: Job, running: Running) -> Outcome:
+        raw = RawConfiguration(format=job.format, filters=job.filters, options=job.options)
+        configuration = parse_configuration(raw, defaults={})
+        if job.datasource_id is None:
+            raise DatasourceNotFound
+        datasource = self._datasources.get(job.datasource_id, None)
+        started_at = self._clock()
+        with self._datasources.open(datasource) as source:
+            running.token.check()
+            relation = relation_of(source, datasource, configuration.spec.table)
+            compiled = compile_query(
+                configuration.spec,
+                relation,
+                dialect=source.dialect,
+                date_column=datasource.date_column,
+                row_cap=self._rules.max_rows,
+            )
+            work = Work(
+                source=source,
+                compiled=compiled,
+                expected=expected_rows(source, configuration.spec, relation, compiled),
+                entry=configuration.entry,
+                options=configuration.options,
+                include_headers=configuration.spec.include_headers,
+                stage=lambda: self._artifacts.stage(f"{job.id}-{running.attempt}"),
+            )
+            written = write_rows(work, running.token, running.progress)
+        try:
+            running.token.check()
+            finished = written.staged.publish()
+        except BaseException:
+            written.staged.discard()
+            raise
+        now = self._clock()
+        name = file_name(
+            configuration.options, datasource=job.datasource_name, date=now.date(), entry=configuration.entry
+        )
+        return Outcome(
+            artifact=finished.key,
+            file_name=name,
+            file_size=finished.size,
+            checksum=finished.sha256,
+            row_count=written.row_count,
+            warnings=warnings_of(written.notices),
+            receipt=make_receipt(
+                job, running.attempt, work, written, finished, started_at=started_at, now=now
+            ),
+            expires_at=now + self._rules.keep if self._rules.keep is not None else None,
+        )
+
+    def _publish(self, job: Job, running: Running, outcome: Outcome) -> None:
+        """Let the row speak of the file; if it no longer may, remove the file.
+
+        Where the database stays away the file is left: the row may have been written, and the sweep knows better.
+        """
+
+        def complete() -> bool:
+            done = self._transitions.complete(job.id, running.attempt, outcome, now=self._clock())
+            return done or self._speaks_of(outcome, job.id)
+
+        if self._say(complete):
+            _log_transition(job, running.attempt, "completed", rows=outcome.row_count)
+            return
+        self._artifacts.delete(outcome.artifact)
+        self._stopped(job, running, running.token.reason or Reason.LOST)
+
+    def _speaks_of(self, outcome: Outcome, job_id: str) -> bool:
+        """Tell whether an earlier try did write the row, though its answer was lost."""
+        job = self._jobs.get(job_id)
+        return job is not None and job.artifact == outcome.artifact
+
+    def _failed(self, job: Job, running: Running, fault: ExporterError) -> None:
+        if running.token.reason is not None:  # the interrupt itself surfaces as a failed query
+            self._stopped(job, running, running.token.reason)
+            return
+        message = _sentence(fault)
+
+        def fail() -> bool:
+            return self._transitions.fail(
+                job.id,
+                running.attempt,
+                code=fault.code,
+                message=message,
+                row_count=running.progress.rows,
+                now=self._clock(),
+            )
+
+        if self._say(fail):
+            _log_transition(job, running.attempt, "failed", code=fault.code, reason=message)
+        else:
+            self._stopped(job, running, Reason.LOST)
+
+    def _stopped(self, job: Job, running: Running, reason: Reason) -> None:
+        """Say that the worker has let go; a job that stops with its server goes back to the queue."""
+
+        def stopped() -> bool:
+            if reason is Reason.STOPPING and self._transitions.release(
+                job.id, running.attempt, now=self._clock()
+            ):
+                return True
+            self._transitions.stopped(job.id, running.attempt, now=self._clock())
+            return True
+
+        self._say(stopped)
+        _log_transition(job, running.attempt, "stopped", reason=reason.value)
+
+    def _say(self, word: Callable[[], bool]) -> bool:
+        """Write the last word on a job, trying for as long as the lease may still be ours. Raises DatabaseAway."""
+        deadline = time.monotonic() + self._rules.lease_seconds
+        while True:
+            try:
+                return word()
+            except DatabaseAway:
+                if time.monotonic() >= deadline:
+                    raise
+                time.sleep(LAST_WORD_RETRY_SECONDS)
+
+
+def _sentence(fault: ExporterError) -> str:
+    if isinstance(fault, Invalid):
+        return f"The request no longer fits the database: {_flat(fault.errors)}"
+    return fault.message
+
+
+def _flat(errors: object) -> str:
+    if isinstance(errors, dict):
+        return "; ".join(f"{key}: {_flat(value)}" for key, value in errors.items())
+    return str(errors)
+
+
+def _out_of_memory() -> ExportFailed:
+    return Internal("The server ran out of memory during this export. Narrow it, or ask an admin.")
+
+
+def _facts(job: Job, attempt: int) -> dict[str, object]:
+    return {"job": job.id, "attempt": attempt, "datasource": job.datasource_name}
+
+
+def _log_transition(job: Job, attempt: int, to: str, **facts: object) -> None:
+    told = "".join(f" {name}={value}" for name, value in facts.items())
+    log.info("job %s attempt %d %s%s", job.id, attempt, to, told, extra=_facts(job, attempt))

@@ -1,0 +1,207 @@
+"""The values that everybody speaks of, frozen. Times are aware and UTC; ids are UUIDs as text."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class JobStatus(StrEnum):
+    PENDING = "pending"
+    PROCESSING = "processing"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+# The only transitions there are. PROCESSING -> PENDING is a worker's death or a graceful stop.
+TRANSITIONS: Mapping[JobStatus, frozenset[JobStatus]] = MappingProxyType(
+    {
+        JobStatus.PENDING: frozenset({JobStatus.PROCESSING, JobStatus.CANCELLED}),
+        JobStatus.PROCESSING: frozenset(
+            {JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.PENDING}
+        ),
+        JobStatus.COMPLETED: frozenset(),
+        JobStatus.FAILED: frozenset({JobStatus.PENDING}),
+        JobStatus.CANCELLED: frozenset({JobStatus.PENDING}),
+    }
+)
+
+
+class Phase(StrEnum):
+    QUEUED = "queued"
+    READING = "reading"
+    PUBLISHING = "publishing"
+    DONE = "done"
+
+
+class Role(StrEnum):
+    ADMIN = "admin"
+    MEMBER = "member"
+
+
+class TemplateType(StrEnum):
+    USER = "user"
+    SHARED = "shared"
+    SYSTEM = "system"
+
+
+@dataclass(frozen=True, kw_only=True)
+class User:
+    """Somebody who may sign in. `session_key` changes when all of the user's sessions must end."""
+
+    id: str
+    username: str
+    role: Role
+    is_active: bool
+    session_key: str = field(repr=False)
+    created_at: datetime
+
+    @property
+    def is_admin(self) -> bool:
+        return self.role is Role.ADMIN
+
+
+@dataclass(frozen=True, kw_only=True)
+class Token:
+    id: str
+    user_id: str
+    username: str
+    name: str
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Datasource:
+    """A registered database, perhaps pinned to one table or one saved SELECT. `url` holds a password."""
+
+    id: str
+    name: str
+    kind: str
+    url: str = field(repr=False)
+    table: str | None
+    query: str | None
+    date_column: str | None
+    is_shared: bool
+    warnings: tuple[str, ...]
+    created_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Template:
+    """A named configuration. `owner_id` is None for one that ships with the server."""
+
+    id: str
+    owner_id: str | None
+    owner: str | None
+    name: str
+    description: str
+    template_type: TemplateType
+    configuration: Mapping[str, Any]
+    is_active: bool
+    usage_count: int
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """One run of a job; `outcome` is None while it runs, else a status word, `worker_lost` or `released`."""
+
+    number: int
+    started_at: datetime
+    ended_at: datetime | None
+    outcome: str | None
+    error_code: str | None
+    error_message: str | None
+    row_count: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One export job as its row tells it. `options` are complete; `artifact` is the store's key of the file."""
+
+    id: str
+    owner_id: str
+    name: str | None
+    status: JobStatus
+    phase: Phase
+    format: str
+    progress: int
+    datasource_id: str | None
+    datasource_name: str
+    template_id: str | None
+    template_name: str | None
+    filters: Mapping[str, Any]
+    options: Mapping[str, Any]
+    rows_total: int | None
+    rows_total_kind: str | None
+    row_count: int | None
+    file_size: int | None
+    file_name: str | None
+    checksum: str | None
+    artifact: str | None
+    warnings: tuple[Mapping[str, Any], ...]
+    receipt: Mapping[str, Any] | None
+    error_code: str | None
+    error_message: str | None
+    attempt: int
+    created_at: datetime
+    queued_at: datetime
+    started_at: datetime | None
+    completed_at: datetime | None
+    stopped_at: datetime | None
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewJob:
+    """A checked request, ready to become a row in `pending`."""
+
+    owner_id: str
+    name: str | None
+    format: str
+    datasource_id: str
+    datasource_name: str
+    template_id: str | None
+    template_name: str | None
+    filters: Mapping[str, Any]
+    options: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a finished attempt publishes with its file."""
+
+    artifact: str
+    file_name: str
+    file_size: int
+    checksum: str
+    row_count: int
+    warnings: tuple[Mapping[str, Any], ...]
+    receipt: Mapping[str, Any]
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page(Generic[T]):
+    """One page of a list; `number` counts from 1."""
+
+    items: tuple[T, ...]
+    number: int
+    size: int
+    total: int
+
+    @property
+    def count(self) -> int:
+        return max(1, -(-self.total // self.size))
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,231 @@
+"""The installation's settings: parsed and checked once, then frozen.
+
+Each comes from the environment (`EXPORTER_<NAME>`) or from `config.toml` in the instance folder; the variable wins.
+"""
+
+import difflib
+import os
+import secrets
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from exporter.errors import SettingInvalid
+
+PREFIX = "EXPORTER_"
+# Names under the prefix that are not the server's: the command line's, and those of the tests.
+FOREIGN_NAMES = frozenset({"SERVER", "TOKEN"})
+FOREIGN_PREFIXES = ("TEST_", "REQUIRE_")
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """One installation. Sizes are in bytes, times in seconds unless the name says otherwise; None means no limit."""
+
+    instance_path: Path
+    secret_key: str
+    database_url: str
+    storage_url: str
+    executor: str
+    workers: int
+    max_pending: int
+    max_pending_per_user: int
+    max_rows: int | None
+    max_file_bytes: int | None
+    min_free_bytes: int
+    escape_formulas: bool
+    retention_days: int
+    statement_timeout: int
+    max_attempts: int
+    lease_seconds: int
+    shutdown_grace_seconds: int
+    postgres_hosts: frozenset[str] | None
+    sqlite_roots: tuple[Path, ...]
+    max_content_length: int
+    log_format: str
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the app database is the embedded SQLite file, which one process serves."""
+        return self.database_url.startswith("sqlite:")
+
+    @property
+    def database_file(self) -> Path | None:
+        return Path(self.database_url.removeprefix("sqlite:///")).resolve() if self.embedded else None
+
+    @property
+    def storage_path(self) -> Path:
+        return Path(self.storage_url.removeprefix("file://"))
+
+
+def _refuse(name: str, value: object, expected: str) -> SettingInvalid:
+    return SettingInvalid(name=name, value=value, expected=expected)
+
+
+def _whole(minimum: int) -> Callable[[str, object], int]:
+    def parse(name: str, value: object) -> int:
+        try:
+            number = int(str(value))
+        except ValueError:
+            number = minimum - 1
+        if number < minimum or isinstance(value, bool):
+            raise _refuse(name, value, f"a whole number of at least {minimum}")
+        return number
+
+    return parse
+
+
+def _boolean(name: str, value: object) -> bool:
+    words = {
+        "1": True,
+        "true": True,
+        "yes": True,
+        "on": True,
+        "0": False,
+        "false": False,
+        "no": False,
+        "off": False,
+    }
+    try:
+        return words[str(value).lower()]
+    except KeyError:
+        raise _refuse(name, value, "true or false") from None
+
+
+def _database_url(name: str, value: object) -> str:
+    text = str(value)
+    scheme, _, rest = text.partition("://")
+    if scheme == "sqlite" and rest.startswith("/") and len(rest) > 1:
+        return text
+    if scheme in {"postgresql", "postgres", "postgresql+psycopg"}:
+        return f"postgresql+psycopg://{rest}"
+    raise _refuse(name, scheme, "sqlite:///path or postgresql://user:password@host/database")
+
+
+def _storage_url(name: str, value: object) -> str:
+    text = str(value)
+    if text.startswith("file:///"):
+        return text
+    raise _refuse(name, text, "file:///absolute/folder")
+
+
+def _choice(*words: str) -> Callable[[str, object], str]:
+    def parse(name: str, value: object) -> str:
+        if value not in words:
+            raise _refuse(name, value, f"one of {', '.join(words)}")
+        return str(value)
+
+    return parse
+
+
+def _words(_name: str, value: object) -> frozenset[str]:
+    items = value if isinstance(value, list) else str(value).replace(",", " ").split()
+    return frozenset(str(item) for item in items)
+
+
+def _paths(name: str, value: object) -> tuple[Path, ...]:
+    items = value if isinstance(value, list) else str(value).split(os.pathsep)
+    paths = tuple(Path(str(item)).expanduser() for item in items if item)
+    if not paths or not all(path.is_absolute() for path in paths):
+        raise _refuse(name, value, f"absolute folders, separated by {os.pathsep!r}")
+    return tuple(path.resolve() for path in paths)
+
+
+def _text(name: str, value: object) -> str:
+    if not str(value).strip():
+        raise _refuse(name, value, "a text that is not empty")
+    return str(value)
+
+
+_Parser = Callable[[str, object], Any]
+_Default = Callable[[Path], Any]
+
+# One row per setting: how it is read, and its default, made from the instance folder.
+SETTINGS: Mapping[str, tuple[_Parser, _Default]] = {
+    "SECRET_KEY": (_text, lambda instance: _kept_secret(instance / "secret_key")),
+    "DATABASE_URL": (_database_url, lambda instance: f"sqlite:///{instance / 'exporter.sqlite3'}"),
+    "STORAGE_URL": (_storage_url, lambda instance: f"file://{instance / 'exports'}"),
+    "EXECUTOR": (_choice("threads"), lambda _: "threads"),
+    "WORKERS": (_whole(1), lambda _: max(2, os.cpu_count() or 1)),
+    "MAX_PENDING": (_whole(1), lambda _: 1000),
+    "MAX_PENDING_PER_USER": (_whole(1), lambda _: 200),
+    "MAX_ROWS": (_whole(1), lambda _: None),
+    "MAX_FILE_BYTES": (_whole(1), lambda _: None),
+    "MIN_FREE_BYTES": (_whole(0), lambda _: 256 * MIB),
+    "ESCAPE_FORMULAS": (_boolean, lambda _: False),
+    "RETENTION_DAYS": (_whole(0), lambda _: 7),
+    "STATEMENT_TIMEOUT": (_whole(1), lambda _: 3600),
+    "MAX_ATTEMPTS": (_whole(1), lambda _: 3),
+    "LEASE_SECONDS": (_whole(1), lambda _: 15),
+    "SHUTDOWN_GRACE_SECONDS": (_whole(0), lambda _: 30),
+    "POSTGRES_HOSTS": (_words, lambda _: None),
+    "SQLITE_ROOTS": (_paths, lambda instance: (instance,)),
+    "MAX_CONTENT_LENGTH": (_whole(1), lambda _: MIB),
+    "LOG_FORMAT": (_choice("text", "json"), lambda _: "text"),
+}
+
+
+def default_instance_path() -> Path:
+    """Give `instance/` beside the checkout; beside the present folder where the package is installed elsewhere."""
+    checkout = Path(__file__).resolve().parent.parent
+    base = checkout if (checkout / "wsgi.py").is_file() else Path.cwd()
+    return base / "instance"
+
+
+def load_settings(environ: Mapping[str, str]) -> Settings:
+    """Read all settings, creating the instance folder and the secret key on first use. Raises SettingInvalid."""
+    given = {name.removeprefix(PREFIX): value for name, value in environ.items() if name.startswith(PREFIX)}
+    instance = Path(given.pop("INSTANCE_PATH", "") or default_instance_path()).expanduser().resolve()
+    given = {name: value for name, value in given.items() if not _foreign(name)}
+    _check_names(given, prefix=PREFIX)
+    instance.mkdir(mode=0o700, parents=True, exist_ok=True)
+    values: dict[str, Any] = {**_read_file(instance / "config.toml"), **given}
+    parsed = {
+        name.lower(): parse(name, values[name]) if name in values else default(instance)
+        for name, (parse, default) in SETTINGS.items()
+    }
+    return Settings(instance_path=instance, **parsed)
+
+
+def _foreign(name: str) -> bool:
+    return name in FOREIGN_NAMES or name.startswith(FOREIGN_PREFIXES)
+
+
+def _check_names(given: Mapping[str, object], *, prefix: str) -> None:
+    for name in given:
+        if name not in SETTINGS:
+            near = difflib.get_close_matches(name, [*SETTINGS, "INSTANCE_PATH"], n=1)
+            hint = f"; did you mean {prefix}{near[0]}?" if near else ""
+            raise _refuse(f"{prefix}{name}", given[name], f"there is no such setting{hint}")
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        raise _refuse("config.toml", path.name, f"a TOML file ({exc})") from exc
+    _check_names(values, prefix="")
+    return values
+
+
+def _kept_secret(path: Path) -> str:
+    """Read the key, or make it; two processes that start at once end up with the same one."""
+    fresh = path.with_name(f"{path.name}.{os.getpid()}")
+    if not path.exists():
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(secrets.token_urlsafe(48))
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(fresh, path)
+        except FileExistsError:
+            pass
+        finally:
+            fresh.unlink()
+    return path.read_text(encoding="ascii").strip()

@@ -1,0 +1,1 @@
+"""PostgreSQL as a Source, through psycopg 3 and COPY."""

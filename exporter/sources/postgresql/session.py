@@ -1,0 +1,160 @@
+"""One psycopg connection inside one read-only, repeatable-read transaction."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from threading import Lock
+from typing import Any
+
+import psycopg
+from psycopg import ClientCursor, IsolationLevel
+
+from exporter.errors import QueryFailed
+from exporter.sources.addresses import PostgresqlAddress
+from exporter.sources.limits import SourceLimits
+from exporter.sources.postgresql.failures import connecting, running
+from exporter.sources.watch import Watch
+
+CANCEL_TIMEOUT = 5.0  # seconds
+LOCK_TIMEOUT = 10.0
+BACKSTOP = 30.0  # the server's own limit is later than ours by this, so that ours can say its name
+CURRENT_SNAPSHOT = 130000  # the first server version with pg_current_snapshot()
+SETTINGS = {
+    # The system's names first, so that no object of the database can stand in for them; a saved query may leave out
+    # the schema of what lies in public.
+    "search_path": "pg_catalog, public, pg_temp",
+    "DateStyle": "ISO",
+    "IntervalStyle": "postgres",
+    "TimeZone": "UTC",
+    "bytea_output": "hex",
+    "extra_float_digits": "1",
+    "standard_conforming_strings": "on",
+    "xmloption": "content",
+    "synchronize_seqscans": "off",  # so that a table without ORDER BY comes in the same order each time
+}
+POWERFUL = """
+    SELECT coalesce((SELECT rolsuper FROM pg_roles WHERE rolname = current_user), false),
+           EXISTS (SELECT FROM pg_roles WHERE rolname IN ('pg_read_server_files', 'pg_execute_server_program')
+                   AND pg_has_role(current_user, oid, 'MEMBER'))
+"""
+SUPERUSER = "The role {user!r} is a superuser: a saved query could read any file of the database server."
+FILE_READER = "The role {user!r} may read files of the database server."
+
+
+class Session:
+    """Everything that is asked of one PostgreSQL server. Raises ExportFailed only, from every method.
+
+    `taken` and `snapshot_id` are those of the transaction's snapshot.
+    """
+
+    def __init__(self, address: PostgresqlAddress, limits: SourceLimits) -> None:
+        self.watch = Watch(limits.statement_timeout)
+        self._closing = Lock()
+        try:
+            self.connection = psycopg.connect(**_keywords(address, limits), prepare_threshold=None)
+        except psycopg.Error as exc:
+            raise connecting(exc) from None
+        except UnicodeError:
+            raise connecting(psycopg.OperationalError("could not resolve host")) from None
+        try:
+            self._begin(limits)
+        except BaseException:
+            self.close()
+            raise
+
+    def _begin(self, limits: SourceLimits) -> None:
+        """Set the session up in the transaction's first statement, which also takes its snapshot."""
+        self.connection.isolation_level = IsolationLevel.REPEATABLE_READ
+        self.connection.read_only = True
+        settings = SETTINGS | _timeouts(limits)
+        calls = ", ".join(["set_config(%s, %s, false)"] * len(settings))
+        current = "pg" if self.connection.info.server_version >= CURRENT_SNAPSHOT else "txid"
+        with self.failures():
+            sql = f"SELECT {current}_current_snapshot()::text, {calls}"
+            row = self.connection.execute(
+                sql, [part for pair in settings.items() for part in pair]
+            ).fetchone()
+        self.taken = datetime.now(UTC)
+        self.snapshot_id = str(row[0]) if row else None
+        self.server_version = self.connection.info.parameter_status("server_version") or ""
+        self.warnings = self._warnings()
+
+    def _warnings(self) -> tuple[str, ...]:
+        ((superuser, file_reader),) = self.rows(POWERFUL)
+        text = SUPERUSER if superuser else FILE_READER if file_reader else None
+        return (text.format(user=self.connection.info.user),) if text else ()
+
+    def rows(self, sql: str | bytes, parameters: Sequence[object] | None = None) -> list[tuple[Any, ...]]:
+        """Fetch a small result whole. A failure leaves the transaction as it was."""
+        with self.cursor(sql, parameters) as cursor:
+            return cursor.fetchall()
+
+    @contextmanager
+    def cursor(
+        self, sql: str | bytes, parameters: Sequence[object] | None = None
+    ) -> Iterator[psycopg.Cursor[tuple[Any, ...]]]:
+        """Run one statement in a savepoint; asking for binary values is what makes the server refuse a second."""
+        if self.watch.interrupted:
+            raise self.watch.failure()
+        with self.failures(), self.connection.transaction(), self.connection.cursor() as cursor:
+            yield cursor.execute(sql, parameters, binary=True)
+
+    def bound(self, sql: str, parameters: Mapping[str, object]) -> bytes:
+        """Write the parameters into the statement, through the driver's own quoting: COPY takes none."""
+        with self.failures():
+            try:
+                text = ClientCursor(self.connection).mogrify(sql, dict(parameters))
+            except (ValueError, TypeError, KeyError) as exc:
+                raise QueryFailed(reason=f"a value cannot be handed to PostgreSQL: {exc}") from exc
+        return text.encode()
+
+    @contextmanager
+    def failures(self) -> Iterator[None]:
+        """Translate what psycopg raises."""
+        try:
+            yield
+        except psycopg.Error as exc:
+            raise running(exc, self.watch) from exc
+
+    def interrupt(self) -> None:
+        self.watch.interrupt()
+        self.cancel()
+
+    def cancel(self) -> None:
+        """Ask the server to end what it runs; safe from any thread and at any time."""
+        with self._closing, suppress(Exception):
+            if not self.connection.closed:
+                self.connection.cancel_safe(timeout=CANCEL_TIMEOUT)
+
+    def close(self) -> None:
+        with self._closing:
+            self.connection.close()
+
+
+def _timeouts(limits: SourceLimits) -> dict[str, str]:
+    milliseconds = round((limits.statement_timeout + BACKSTOP) * 1000)
+    return {
+        "statement_timeout": str(milliseconds),
+        "idle_in_transaction_session_timeout": str(milliseconds),
+        "lock_timeout": str(round(LOCK_TIMEOUT * 1000)),
+    }
+
+
+def _keywords(address: PostgresqlAddress, limits: SourceLimits) -> dict[str, Any]:
+    """Every keyword is set by name here: nothing of the URL is handed to libpq as a connection string."""
+    wanted = {
+        "host": address.host,
+        "port": address.port,
+        "user": address.user,
+        "password": address.password,
+        "dbname": address.dbname,
+        "sslmode": address.sslmode,
+        "sslrootcert": address.sslrootcert,
+        "application_name": "exporter",
+        "client_encoding": "UTF8",
+        "connect_timeout": max(2, round(limits.connect_timeout)),
+        "keepalives_idle": 30,
+        "keepalives_interval": 10,
+        "keepalives_count": 3,
+    }
+    return {name: value for name, value in wanted.items() if value is not None}

@@ -1,0 +1,54 @@
+"""A PostgreSQL database as a Source."""
+
+from dataclasses import replace
+
+from exporter.sources.addresses import PostgresqlAddress
+from exporter.sources.base import Column, Form, Relation, RelationSummary, RowEstimate, Snapshot, Statement
+from exporter.sources.limits import SourceLimits
+from exporter.sources.postgresql import reflection
+from exporter.sources.postgresql.reader import PostgresqlReader
+from exporter.sources.postgresql.session import Session
+
+
+class PostgresqlSource:
+    dialect = "postgresql"
+
+    def __init__(self, address: PostgresqlAddress, limits: SourceLimits) -> None:
+        self._session = Session(address, limits)
+        self.server_version = self._session.server_version
+        self.snapshot = Snapshot(time=self._session.taken, id=self._session.snapshot_id)
+        self.warnings = self._session.warnings
+
+    def relations(self) -> list[RelationSummary]:
+        return reflection.summaries(self._session)
+
+    def relation(self, name: str) -> Relation:
+        return reflection.relation(self._session, name)
+
+    def relation_of_query(self, sql: str) -> Relation:
+        return reflection.relation_of_query(self._session, sql)
+
+    def estimate(self, statement: Statement, *, whole: Relation | None = None) -> RowEstimate | None:  # noqa: ARG002
+        """Ask the planner, which also knows about conditions."""
+        select = self._session.bound(statement.sql, statement.parameters)
+        ((plans,),) = self._session.rows(b"EXPLAIN (FORMAT JSON) " + select)
+        return RowEstimate(rows=int(plans[0]["Plan"]["Plan Rows"]), kind="estimate")
+
+    def read(self, statement: Statement, form: Form, *, careful: bool = False) -> PostgresqlReader:
+        """Read; a careful read takes its columns' types from the server and not from the statement."""
+        select = self._session.bound(statement.sql, statement.parameters)
+        columns = self._described(statement, select) if careful else statement.columns
+        return PostgresqlReader(self._session, select, columns, form)
+
+    def _described(self, statement: Statement, select: bytes) -> tuple[Column, ...]:
+        columns = reflection.columns_of(self._session, select)
+        return tuple(
+            replace(column, name=wanted.name)
+            for column, wanted in zip(columns, statement.columns, strict=True)
+        )
+
+    def interrupt(self) -> None:
+        self._session.interrupt()
+
+    def close(self) -> None:
+        self._session.close()

@@ -1,0 +1,53 @@
+"""Which files may be opened as a SQLite source.
+
+Only `stat` looks at a file here: opening and closing it would drop the locks that SQLite holds on it.
+"""
+
+import os
+import stat
+from pathlib import Path
+from typing import NoReturn
+
+from exporter.errors import SourceRefused
+from exporter.sources.limits import SourceLimits
+
+
+def checked_file(path: Path, limits: SourceLimits) -> Path:
+    """Give the real path of an allowed regular file. Raises SourceRefused."""
+    try:
+        real = (limits.instance / path).resolve()
+    except (OSError, RuntimeError):
+        _refuse(path, "cannot be followed")
+    if not any(real.is_relative_to(root.resolve()) for root in limits.sqlite_roots):
+        _refuse(path, "is outside the folders that SQLITE_ROOTS allows")
+    found = _stat(real, path)
+    if stat.S_ISDIR(found.st_mode):
+        _refuse(path, "is a folder")
+    if not stat.S_ISREG(found.st_mode):
+        _refuse(path, "is not a regular file")
+    if any(_same(real, found, own) for own in limits.forbidden_files):
+        _refuse(path, "is the server's own database")
+    return real
+
+
+def _stat(real: Path, path: Path) -> os.stat_result:
+    try:
+        return real.stat()
+    except FileNotFoundError:
+        _refuse(path, "does not exist")
+    except OSError as exc:
+        _refuse(path, f"cannot be reached ({exc.strerror})")
+
+
+def _same(real: Path, found: os.stat_result, own: Path) -> bool:
+    """Compare by name and, for hard links, by what the name leads to."""
+    if real == own.resolve():
+        return True
+    try:
+        return os.path.samestat(found, own.stat())
+    except OSError:
+        return False
+
+
+def _refuse(path: Path, what: str) -> NoReturn:
+    raise SourceRefused(reason=f"the file {path.name!r} {what}")

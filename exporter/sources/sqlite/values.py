@@ -1,0 +1,60 @@
+"""SQLite values as Arrow arrays: exact, or not at all."""
+
+from collections.abc import Callable, Sequence
+from math import isinf
+
+import pyarrow as pa
+
+from exporter.sources.types import Storage, variant_type
+
+Values = Sequence[object]
+MISFITS = (pa.ArrowInvalid, pa.ArrowTypeError)
+
+
+def fitted(values: Values, wanted: pa.DataType) -> pa.Array | None:
+    """Carry the values by the wanted type, or give None where one of them does not fit it exactly.
+
+    Arrow's own inference looks at every value and refuses nearly every mix. It takes integers among reals, up to
+    2**53 as they must be, and it takes texts among blobs, so that case is looked at here.
+    """
+    try:
+        array = pa.array(values)
+        if array.type == wanted:
+            return array if wanted != pa.binary() or str not in set(map(type, values)) else None
+        if array.type == pa.null():
+            return pa.nulls(len(array), wanted)
+        return array.cast(wanted) if (array.type, wanted) == (pa.int64(), pa.float64()) else None
+    except MISFITS:
+        return None
+
+
+def spelled(values: Values) -> pa.Array:
+    """Spell every value exactly, as text."""
+    return pa.array([_SPELL[type(value)](value) for value in values], pa.string())
+
+
+def variant(values: Values) -> pa.Array:
+    """Carry values of any kind by the struct of a VARIANT column."""
+    kinds = pa.array([_STORAGE.get(type(value)) for value in values], pa.uint8())
+    fields = list(variant_type())
+    return pa.StructArray.from_arrays([kinds, spelled(values)], fields=fields, mask=kinds.is_null())
+
+
+def _real(value: float) -> str:
+    if isinf(value):
+        return "Infinity" if value > 0 else "-Infinity"
+    return repr(value)
+
+
+def _blob(value: bytes) -> str:
+    return f"\\x{value.hex()}"
+
+
+_STORAGE = {int: Storage.INTEGER, float: Storage.REAL, str: Storage.TEXT, bytes: Storage.BLOB}
+_SPELL: dict[type, Callable[..., str | None]] = {
+    int: str,
+    float: _real,
+    str: str,
+    bytes: _blob,
+    type(None): lambda _: None,
+}

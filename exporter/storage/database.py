@@ -1,0 +1,88 @@
+"""The app database: one engine, and the two kinds of transaction that stores open on it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, event, inspect, select
+from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.sql import text
+
+from exporter.errors import DatabaseAway
+
+BUSY_SECONDS = 10.0
+RETRY_AFTER_SECONDS = 5
+
+__all__ = ["Database", "IntegrityError"]
+
+
+class Database:
+    """Opens read and write transactions; a failure to reach the database becomes DatabaseAway."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._writing = engine.execution_options(immediate=True)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        with _away(), self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Open a transaction that holds SQLite's write lock from its start.
+
+        A deferred one that reads first and then writes fails at once when another writer came between, whatever
+        the busy timeout.
+        """
+        with _away(), self._writing.begin() as connection:
+            yield connection
+
+    def ping(self) -> None:
+        with self.read() as connection:
+            connection.execute(select(1))
+
+
+@contextmanager
+def _away() -> Iterator[None]:
+    try:
+        yield
+    except (OperationalError, PoolTimeout) as exc:
+        raise DatabaseAway(retry_after=RETRY_AFTER_SECONDS) from exc
+
+
+def schema_version(engine: Engine) -> str | None:
+    """Give the migration that the database is at; None for one that was never set up."""
+    with _away(), engine.begin() as connection:
+        if not inspect(connection).has_table("alembic_version"):
+            return None
+        return connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+
+
+def engine_options(url: str) -> dict[str, Any]:
+    """Give the engine's options for a database URL."""
+    if url.startswith("sqlite:"):
+        return {"connect_args": {"timeout": BUSY_SECONDS, "check_same_thread": False}}
+    return {"pool_pre_ping": True, "pool_size": 10, "max_overflow": 10, "pool_timeout": BUSY_SECONDS}
+
+
+def prepare_engine(engine: Engine) -> None:
+    """Teach a SQLite engine its pragmas and to begin transactions itself; other engines need nothing."""
+    if engine.dialect.name != "sqlite":
+        return
+    event.listen(engine, "connect", _set_pragmas)
+    event.listen(engine, "begin", _begin)
+
+
+def _set_pragmas(connection: Any, record: object) -> None:
+    del record
+    connection.isolation_level = None  # the driver begins nothing by itself; `_begin` does
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA foreign_keys=ON")
+
+
+def _begin(connection: Connection) -> None:
+    immediate = connection.get_execution_options().get("immediate", False)
+    connection.execute(text("BEGIN IMMEDIATE" if immediate else "BEGIN"))

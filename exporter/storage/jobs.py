@@ -1,0 +1,316 @@
+"""The jobs' rows: inserting, finding, listing and deleting them. Status changes live in `transitions`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import Row, Select, delete, func, insert, select, update
+from sqlalchemy.orm import InstrumentedAttribute
+
+from exporter.errors import KeyReused, QueueFull, UserQueueFull
+from exporter.model import Attempt, Job, JobStatus, NewJob, Page, Phase
+from exporter.storage.database import Database, IntegrityError
+from exporter.storage.tables import AttemptRow, IdempotencyRow, JobRow
+from exporter.storage.transitions import BLANK
+
+RETRY_AFTER_SECONDS = 10
+NEWEST = 5  # jobs that tell how fast the next one will be
+ORDERINGS: Mapping[str, InstrumentedAttribute[Any]] = MappingProxyType(
+    {
+        "created_at": JobRow.created_at,
+        "completed_at": JobRow.completed_at,
+        "status": JobRow.status,
+        "format": JobRow.format,
+        "row_count": JobRow.row_count,
+        "file_size": JobRow.file_size,
+    }
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueueLimits:
+    """How many jobs may wait: on the server, and of one user."""
+
+    server: int
+    user: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class IdempotencyKey:
+    """A client's key for one request; `digest` tells requests apart, keys older than `not_before` are forgotten."""
+
+    key: str
+    digest: str
+    not_before: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobQuery:
+    """What a list of jobs asks for. `owner_id` None means everybody's; `search` is literal text."""
+
+    owner_id: str | None = None
+    status: str | None = None
+    format: str | None = None
+    datasource_id: str | None = None
+    search: str | None = None
+    ordering: str = "-created_at"
+    page: int = 1
+    page_size: int = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waiting:
+    """The oldest waiting job of one user."""
+
+    job_id: str
+    owner_id: str
+    queued_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lease:
+    """What the reaper watches of a running job."""
+
+    job_id: str
+    attempt: int
+    beat: int
+    worker: str | None
+
+
+class JobStore:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def insert(
+        self, new: NewJob, *, now: datetime, limits: QueueLimits, key: IdempotencyKey | None = None
+    ) -> tuple[Job, bool]:
+        """Create a pending job, or find the one that `key` created before; say which (True: created).
+
+        Raises QueueFull, UserQueueFull or KeyReused, and then leaves no trace.
+        """
+        try:
+            return self._insert(new, now=now, limits=limits, key=key)
+        except IntegrityError:
+            if key is None:
+                raise
+            return self._insert(new, now=now, limits=limits, key=key)  # an equal request was a moment earlier
+
+    def _insert(
+        self, new: NewJob, *, now: datetime, limits: QueueLimits, key: IdempotencyKey | None
+    ) -> tuple[Job, bool]:
+        with self._database.write() as connection:
+            if key is not None:
+                connection.execute(_forget_keys(new.owner_id, key))
+                earlier = connection.execute(_remembered(new.owner_id, key.key)).one_or_none()
+                if earlier is not None:
+                    return _same_request(
+                        connection.execute(_by_id(earlier.job_id)).one(), earlier, key
+                    ), False
+            _check_room(connection, new.owner_id, limits)
+            job_id = str(uuid4())
+            values = {**BLANK, **asdict(new), "filters": dict(new.filters), "options": dict(new.options)}
+            times = {"created_at": now, "queued_at": now}
+            connection.execute(
+                insert(JobRow).values(
+                    id=job_id, status=JobStatus.PENDING.value, attempt=0, crashes=0, **values, **times
+                )
+            )
+            if key is not None:
+                remembered = {"key": key.key, "digest": key.digest, "job_id": job_id, "created_at": now}
+                connection.execute(insert(IdempotencyRow).values(user_id=new.owner_id, **remembered))
+            return _job(connection.execute(_by_id(job_id)).one()), True
+
+    def get(self, job_id: str) -> Job | None:
+        with self._database.read() as connection:
+            row = connection.execute(_by_id(job_id)).one_or_none()
+            return _job(row) if row is not None else None
+
+    def attempts(self, job_id: str) -> tuple[Attempt, ...]:
+        statement = (
+            select(AttemptRow.__table__).where(AttemptRow.job_id == job_id).order_by(AttemptRow.number)
+        )
+        with self._database.read() as connection:
+            rows = connection.execute(statement).mappings()
+            return tuple(Attempt(**{k: v for k, v in row.items() if k != "job_id"}) for row in rows)
+
+    def page(self, query: JobQuery) -> Page[Job]:
+        chosen = _chosen(query)
+        ordered = chosen.order_by(*_ordering(query.ordering))
+        window = ordered.limit(query.page_size).offset((query.page - 1) * query.page_size)
+        with self._database.read() as connection:
+            total = connection.execute(_chosen(query, select(func.count()))).scalar_one()
+            items = tuple(_job(row) for row in connection.execute(window))
+        return Page(items=items, number=query.page, size=query.page_size, total=total)
+
+    def delete(self, job_id: str) -> Job | None:
+        """Delete a job that does not run; return what it was, or None if it ran or was gone."""
+        with self._database.write() as connection:
+            row = connection.execute(_by_id(job_id)).one_or_none()
+            if row is None or row.status == JobStatus.PROCESSING.value:
+                return None
+            connection.execute(delete(JobRow).where(JobRow.id == job_id))
+            return _job(row)
+
+    def waiting(
+        self, *, leaving_out: Sequence[str] = (), only: frozenset[str] | None = None
+    ) -> list[Waiting]:
+        """Give each user's oldest pending job, among `only` if given."""
+        chosen = [JobRow.status == JobStatus.PENDING.value, JobRow.id.not_in(leaving_out)]
+        if only is not None:
+            chosen.append(JobRow.id.in_(sorted(only)))
+        oldest = (
+            select(
+                JobRow.id,
+                JobRow.owner_id,
+                JobRow.queued_at,
+                func.row_number()
+                .over(partition_by=JobRow.owner_id, order_by=(JobRow.queued_at, JobRow.id))
+                .label("place"),
+            )
+            .where(*chosen)
+            .subquery()
+        )
+        with self._database.read() as connection:
+            rows = connection.execute(select(oldest).where(oldest.c.place == 1))
+            return [Waiting(job_id=r.id, owner_id=r.owner_id, queued_at=r.queued_at) for r in rows]
+
+    def running_per_owner(self, *, leaving_out: Sequence[str] = ()) -> dict[str, int]:
+        chosen = (JobRow.status == JobStatus.PROCESSING.value, JobRow.id.not_in(leaving_out))
+        statement = select(JobRow.owner_id, func.count()).where(*chosen).group_by(JobRow.owner_id)
+        with self._database.read() as connection:
+            return {row[0]: row[1] for row in connection.execute(statement)}
+
+    def leases(self) -> list[Lease]:
+        statement = select(JobRow.id, JobRow.attempt, JobRow.beat, JobRow.worker).where(
+            JobRow.status == JobStatus.PROCESSING.value
+        )
+        with self._database.read() as connection:
+            rows = connection.execute(statement)
+            return [Lease(job_id=r.id, attempt=r.attempt, beat=r.beat, worker=r.worker) for r in rows]
+
+    def queue_position(self, job: Job) -> int | None:
+        """Say how many pending jobs were queued up to this one, itself included; None unless pending."""
+        if job.status is not JobStatus.PENDING:
+            return None
+        earlier = JobRow.queued_at <= job.queued_at
+        statement = select(func.count()).where(JobRow.status == JobStatus.PENDING.value, earlier)
+        with self._database.read() as connection:
+            return connection.execute(statement).scalar_one()
+
+    def usual_rate(self, datasource_id: str, format_name: str) -> int | None:
+        """Give the rows per second of the datasource's newest completed jobs in that format; None without any."""
+        statement = (
+            select(JobRow.row_count, JobRow.started_at, JobRow.completed_at)
+            .where(
+                JobRow.datasource_id == datasource_id,
+                JobRow.status == JobStatus.COMPLETED.value,
+                JobRow.format == format_name,
+            )
+            .order_by(JobRow.created_at.desc())
+            .limit(NEWEST)
+        )
+        with self._database.read() as connection:
+            runs = connection.execute(statement).all()
+        seconds = sum((run.completed_at - run.started_at).total_seconds() for run in runs)
+        return round(sum(run.row_count for run in runs) / seconds) if seconds > 0 else None
+
+    def busy_with(self, datasource_id: str) -> bool:
+        busy = JobRow.status.in_((JobStatus.PENDING.value, JobStatus.PROCESSING.value))
+        statement = select(JobRow.id).where(JobRow.datasource_id == datasource_id, busy).limit(1)
+        with self._database.read() as connection:
+            return connection.execute(statement).first() is not None
+
+    def artifacts(self) -> set[str]:
+        """Give the store's keys that rows refer to."""
+        with self._database.read() as connection:
+            keys = connection.execute(select(JobRow.artifact).where(JobRow.artifact.is_not(None))).scalars()
+            return {key for key in keys if key is not None}
+
+    def expired(self, now: datetime) -> list[Job]:
+        """Give completed jobs whose file is due to be removed."""
+        due = (JobRow.expires_at <= now, JobRow.artifact.is_not(None))
+        with self._database.read() as connection:
+            return [_job(row) for row in connection.execute(select(JobRow.__table__).where(*due))]
+
+    def forget_artifact(self, job_id: str, artifact: str) -> None:
+        """Note that a job's file is gone; the job itself stays completed."""
+        statement = (
+            update(JobRow).where(JobRow.id == job_id, JobRow.artifact == artifact).values(artifact=None)
+        )
+        with self._database.write() as connection:
+            connection.execute(statement)
+
+    def settle_stopped(self, *, now: datetime, workers: Sequence[str] | None = None) -> None:
+        """Note as stopped the cancelled jobs whose worker no longer exists (None: no worker does)."""
+        statement = update(JobRow).where(
+            JobRow.status == JobStatus.CANCELLED.value, JobRow.stopped_at.is_(None)
+        )
+        if workers is not None:
+            statement = statement.where(JobRow.worker.in_(workers))
+        with self._database.write() as connection:
+            connection.execute(statement.values(stopped_at=now))
+
+
+def _by_id(job_id: str) -> Select[Any]:
+    return select(JobRow.__table__).where(JobRow.id == job_id)
+
+
+def _job(row: Row[Any]) -> Job:
+    values = {name: row._mapping[name] for name in Job.__dataclass_fields__}  # noqa: SLF001 - SQLAlchemy's public name
+    values["status"] = JobStatus(values["status"])
+    values["phase"] = Phase(values["phase"])
+    values["warnings"] = tuple(values["warnings"])
+    return Job(**values)
+
+
+def _chosen(query: JobQuery, base: Select[Any] | None = None) -> Select[Any]:
+    statement = select(JobRow.__table__) if base is None else base.select_from(JobRow)
+    pairs = {
+        JobRow.owner_id: query.owner_id,
+        JobRow.status: query.status,
+        JobRow.format: query.format,
+        JobRow.datasource_id: query.datasource_id,
+    }
+    for column, value in pairs.items():
+        if value is not None:
+            statement = statement.where(column == value)
+    if query.search:
+        columns = (JobRow.datasource_name, JobRow.error_message, JobRow.name)
+        found = [column.icontains(query.search, autoescape=True) for column in columns]
+        statement = statement.where(found[0] | found[1] | found[2])
+    return statement
+
+
+def _ordering(ordering: str) -> tuple[Any, ...]:
+    column = ORDERINGS[ordering.removeprefix("-")]
+    if ordering.startswith("-"):
+        return column.desc().nulls_last(), JobRow.id.desc()
+    return column.asc().nulls_last(), JobRow.id.asc()
+
+
+def _check_room(connection: Any, owner_id: str, limits: QueueLimits) -> None:
+    pending = select(func.count()).where(JobRow.status == JobStatus.PENDING.value)
+    if connection.execute(pending).scalar_one() >= limits.server:
+        raise QueueFull(retry_after=RETRY_AFTER_SECONDS)
+    if connection.execute(pending.where(JobRow.owner_id == owner_id)).scalar_one() >= limits.user:
+        raise UserQueueFull(retry_after=RETRY_AFTER_SECONDS, limit=limits.user)
+
+
+def _forget_keys(user_id: str, key: IdempotencyKey) -> Any:
+    old = IdempotencyRow.created_at < key.not_before
+    return delete(IdempotencyRow).where(IdempotencyRow.user_id == user_id, old)
+
+
+def _remembered(user_id: str, key: str) -> Select[Any]:
+    return select(IdempotencyRow.__table__).where(
+        IdempotencyRow.user_id == user_id, IdempotencyRow.key == key
+    )
+
+
+def _same_request(row: Row[Any], earlier: Row[Any], key: IdempotencyKey) -> Job:
+    if earlier.digest != key.digest:
+        raise KeyReused
+    return _job(row)

@@ -1,0 +1,219 @@
+"""The one place where a job's status changes: each transition is one guarded UPDATE.
+
+`attempt` is the fencing token: a worker that froze and wakes up after its job was taken over matches no row.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, CursorResult, case, insert, literal, update
+from sqlalchemy.sql.elements import ColumnElement
+
+from exporter.model import TRANSITIONS, JobStatus, Outcome, Phase
+from exporter.storage.database import Database
+from exporter.storage.tables import AttemptRow, JobRow
+
+# What a job has not got before it runs; retry clears it and leaves the past in its attempts.
+BLANK: Mapping[str, Any] = {
+    "phase": Phase.QUEUED,
+    "progress": 0,
+    "rows_total": None,
+    "rows_total_kind": None,
+    "row_count": None,
+    "file_size": None,
+    "file_name": None,
+    "checksum": None,
+    "artifact": None,
+    "warnings": [],
+    "receipt": None,
+    "error_code": None,
+    "error_message": None,
+    "worker": None,
+    "beat": 0,
+    "started_at": None,
+    "completed_at": None,
+    "stopped_at": None,
+    "expires_at": None,
+}
+
+
+class JobTransitions:
+    """Moves jobs between statuses. A method that returns False or None changed nothing: another was first."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def claim(self, job_id: str, *, worker: str, now: datetime) -> int | None:
+        """Start the next attempt of a pending job; return its number."""
+        changes = {"phase": Phase.READING, "attempt": JobRow.attempt + 1, "worker": worker, "beat": 0}
+        with self._database.write() as connection:
+            statement = _move(job_id, JobStatus.PROCESSING, **changes, started_at=now).returning(
+                JobRow.attempt
+            )
+            number = connection.execute(statement).scalar_one_or_none()
+            if number is not None:
+                connection.execute(insert(AttemptRow).values(job_id=job_id, number=number, started_at=now))
+            return number
+
+    def beat(self, job_id: str, attempt: int, **progress: Any) -> bool:
+        """Renew the lease and note the progress; False means cancelled or taken over: stop and write nothing."""
+        statement = (
+            update(JobRow)
+            .where(
+                JobRow.id == job_id, JobRow.attempt == attempt, JobRow.status == JobStatus.PROCESSING.value
+            )
+            .values(beat=JobRow.beat + 1, **progress)
+        )
+        with self._database.write() as connection:
+            return connection.execute(statement).rowcount == 1
+
+    def complete(self, job_id: str, attempt: int, outcome: Outcome, *, now: datetime) -> bool:
+        values = {
+            "phase": Phase.DONE,
+            "progress": 100,
+            "artifact": outcome.artifact,
+            "file_name": outcome.file_name,
+            "file_size": outcome.file_size,
+            "checksum": outcome.checksum,
+            "row_count": outcome.row_count,
+            "rows_total": outcome.row_count,
+            "rows_total_kind": "exact",
+            "warnings": list(outcome.warnings),
+            "receipt": dict(outcome.receipt),
+            "expires_at": outcome.expires_at,
+            "completed_at": now,
+            "stopped_at": now,
+        }
+        ending = _Ending(JobStatus.COMPLETED.value, now=now, row_count=outcome.row_count)
+        return self._end(job_id, attempt, JobStatus.COMPLETED, values, ending)
+
+    def fail(
+        self, job_id: str, attempt: int, *, code: str, message: str, row_count: int, now: datetime
+    ) -> bool:
+        values = {
+            "phase": Phase.DONE,
+            "error_code": code,
+            "error_message": message,
+            "row_count": row_count,
+            "completed_at": now,
+            "stopped_at": now,
+        }
+        ending = _Ending(JobStatus.FAILED.value, now=now, code=code, message=message, row_count=row_count)
+        return self._end(job_id, attempt, JobStatus.FAILED, values, ending)
+
+    def release(self, job_id: str, attempt: int, *, now: datetime) -> bool:
+        """Put a running job back in the queue: this server is stopping."""
+        ending = _Ending("released", now=now)
+        return self._end(job_id, attempt, JobStatus.PENDING, BLANK, ending)
+
+    def cancel(self, job_id: str, *, now: datetime) -> bool:
+        """Cancel at once; where nothing ran, it has also stopped."""
+        stopped = case((JobRow.status == JobStatus.PENDING.value, now), else_=None)
+        values = {"phase": Phase.DONE, "completed_at": now, "stopped_at": stopped}
+        with self._database.write() as connection:
+            statement = _move(job_id, JobStatus.CANCELLED, **values).returning(JobRow.attempt)
+            attempt = connection.execute(statement).scalar_one_or_none()
+            if attempt is not None:
+                _close_attempt(connection, job_id, attempt, _Ending(JobStatus.CANCELLED.value, now=now))
+            return attempt is not None
+
+    def stopped(self, job_id: str, attempt: int, *, now: datetime) -> None:
+        """Note that a cancelled job's worker has let go of the database and of its partial file."""
+        statement = update(JobRow).where(
+            JobRow.id == job_id,
+            JobRow.attempt == attempt,
+            JobRow.status == JobStatus.CANCELLED.value,
+            JobRow.stopped_at.is_(None),
+        )
+        with self._database.write() as connection:
+            connection.execute(statement.values(stopped_at=now))
+
+    def retry(self, job_id: str, *, now: datetime) -> bool:
+        allowed = JobRow.status.in_((JobStatus.FAILED.value, JobStatus.CANCELLED.value))
+        statement = _move(job_id, JobStatus.PENDING, **BLANK, crashes=0, queued_at=now).where(allowed)
+        with self._database.write() as connection:
+            return connection.execute(statement).rowcount == 1
+
+    def take_over(
+        self, job_id: str, attempt: int, *, beat: int, max_attempts: int, message: str, now: datetime
+    ) -> JobStatus | None:
+        """Take a job from a worker whose beat stood still: back to the queue, or `worker_lost` after enough tries."""
+        again = JobRow.crashes + 1 < max_attempts
+        lost = {
+            "phase": case((again, Phase.QUEUED.value), else_=Phase.DONE.value),
+            "status": case((again, JobStatus.PENDING.value), else_=JobStatus.FAILED.value),
+            "crashes": JobRow.crashes + 1,
+            "progress": case((again, 0), else_=JobRow.progress),
+            "worker": None,
+            "started_at": case((again, None), else_=JobRow.started_at),
+            "row_count": case((again, None), else_=JobRow.row_count),
+            "error_code": case((again, None), else_=literal("worker_lost")),
+            "error_message": case((again, None), else_=literal(message)),
+            "completed_at": case((again, None), else_=now),
+            "stopped_at": case((again, None), else_=now),
+        }
+        statement = (
+            update(JobRow)
+            .where(
+                JobRow.id == job_id,
+                JobRow.attempt == attempt,
+                JobRow.beat == beat,
+                JobRow.status == JobStatus.PROCESSING.value,
+            )
+            .values(**lost)
+            .returning(JobRow.status)
+        )
+        with self._database.write() as connection:
+            status = connection.execute(statement).scalar_one_or_none()
+            if status is None:
+                return None
+            ending = _Ending("worker_lost", now=now, code="worker_lost", message=message)
+            _close_attempt(connection, job_id, attempt, ending)
+            return JobStatus(status)
+
+    def _end(
+        self, job_id: str, attempt: int, to: JobStatus, values: Mapping[str, Any], ending: "_Ending"
+    ) -> bool:
+        statement = _move(job_id, to, **values).where(
+            JobRow.attempt == attempt, JobRow.status == JobStatus.PROCESSING.value
+        )
+        with self._database.write() as connection:
+            moved = connection.execute(statement).rowcount == 1
+            if moved:
+                _close_attempt(connection, job_id, attempt, ending)
+            return moved
+
+
+class _Ending:
+    """How an attempt ended, as its row keeps it."""
+
+    def __init__(
+        self,
+        outcome: str,
+        *,
+        now: datetime,
+        code: str | None = None,
+        message: str | None = None,
+        row_count: int | None = None,
+    ) -> None:
+        self.values = {
+            "outcome": outcome,
+            "ended_at": now,
+            "error_code": code,
+            "error_message": message,
+            "row_count": row_count,
+        }
+
+
+def _move(job_id: str, to: JobStatus, **values: Any) -> Any:
+    allowed = [old.value for old, news in TRANSITIONS.items() if to in news]
+    guard: ColumnElement[bool] = JobRow.status.in_(allowed)
+    return update(JobRow).where(JobRow.id == job_id, guard).values(status=to.value, **values)
+
+
+def _close_attempt(connection: Connection, job_id: str, attempt: int, ending: _Ending) -> "CursorResult[Any]":
+    statement = update(AttemptRow).where(
+        AttemptRow.job_id == job_id, AttemptRow.number == attempt, AttemptRow.ended_at.is_(None)
+    )
+    return connection.execute(statement.values(**ending.values))

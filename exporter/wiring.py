@@ -1,0 +1,159 @@
+"""Builds the services of one installation from its settings and its database engine. Nothing is global."""
+
+import os
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import uuid4
+
+from sqlalchemy import Engine as DatabaseEngine
+
+from exporter.accounts import AccountService, LoginThrottle
+from exporter.datasources import DatasourceService
+from exporter.jobs.dispatcher import Dispatcher
+from exporter.jobs.engine import Engine, InstanceLock, NoLock, Parts
+from exporter.jobs.executors import ThreadExecutor
+from exporter.jobs.lease import Pulse, Reaper
+from exporter.jobs.retention import Sweeper
+from exporter.jobs.runner import Runner, RunnerRules
+from exporter.jobs.service import JobNotices, JobService
+from exporter.preview import PreviewService
+from exporter.settings import Settings
+from exporter.sources.registry import SourceLimits
+from exporter.storage.artifacts import LocalStore, StoreLimits
+from exporter.storage.database import Database
+from exporter.storage.datasources import DatasourceStore
+from exporter.storage.jobs import JobStore, QueueLimits
+from exporter.storage.secrets import Vault
+from exporter.storage.templates import TemplateStore
+from exporter.storage.transitions import JobTransitions
+from exporter.storage.users import TokenStore, UserStore
+from exporter.templates import TemplateService
+
+CONNECT_TIMEOUT_SECONDS = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """Everything a view or a command may ask."""
+
+    settings: Settings
+    database: Database
+    accounts: AccountService
+    datasources: DatasourceService
+    templates: TemplateService
+    jobs: JobService
+    previews: PreviewService
+    artifacts: LocalStore
+    sweeper: Sweeper
+    engine: Engine
+    clock: Callable[[], datetime]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Stores:
+    jobs: JobStore
+    transitions: JobTransitions
+    artifacts: LocalStore
+
+
+def build_services(
+    settings: Settings, database_engine: DatabaseEngine, clock: Callable[[], datetime]
+) -> Services:
+    database = Database(database_engine)
+    stores = _Stores(
+        jobs=JobStore(database),
+        transitions=JobTransitions(database),
+        artifacts=LocalStore(
+            settings.storage_path,
+            StoreLimits(min_free=settings.min_free_bytes, max_file=settings.max_file_bytes),
+        ),
+    )
+    datasources = DatasourceService(
+        DatasourceStore(database, Vault(settings.secret_key)), stores.jobs, _source_limits(settings), clock
+    )
+    templates = TemplateService(TemplateStore(database), clock)
+    notices = JobNotices()
+    sweeper = Sweeper(stores.jobs, stores.artifacts, clock)
+    return Services(
+        settings=settings,
+        database=database,
+        accounts=AccountService(
+            UserStore(database), TokenStore(database), LoginThrottle(time.monotonic), clock
+        ),
+        datasources=datasources,
+        templates=templates,
+        jobs=JobService(
+            jobs=stores.jobs,
+            transitions=stores.transitions,
+            datasources=datasources,
+            templates=templates,
+            artifacts=stores.artifacts,
+            notices=notices,
+            limits=QueueLimits(server=settings.max_pending, user=settings.max_pending_per_user),
+            option_defaults={"escape_formulas": settings.escape_formulas},
+            clock=clock,
+        ),
+        previews=PreviewService(datasources, stores.jobs, max_rows=settings.max_rows),
+        artifacts=stores.artifacts,
+        sweeper=sweeper,
+        engine=Engine(_parts(settings, stores, datasources, notices, sweeper, clock)),
+        clock=clock,
+    )
+
+
+def _parts(
+    settings: Settings,
+    stores: _Stores,
+    datasources: DatasourceService,
+    notices: JobNotices,
+    sweeper: Sweeper,
+    clock: Callable[[], datetime],
+) -> Parts:
+    pulse = Pulse(stores.transitions, lease_seconds=settings.lease_seconds)
+    runner = Runner(
+        jobs=stores.jobs,
+        transitions=stores.transitions,
+        datasources=datasources,
+        artifacts=stores.artifacts,
+        pulse=pulse,
+        worker=f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}",
+        rules=RunnerRules(
+            max_rows=settings.max_rows,
+            keep=timedelta(days=settings.retention_days) if settings.retention_days else None,
+            lease_seconds=settings.lease_seconds,
+        ),
+        clock=clock,
+    )
+    reaper = Reaper(
+        stores.jobs,
+        stores.transitions,
+        lease_seconds=settings.lease_seconds,
+        max_attempts=settings.max_attempts,
+        monotonic=time.monotonic,
+    )
+    return Parts(
+        pulse=pulse,
+        reaper=reaper,
+        sweeper=sweeper,
+        notices=notices,
+        lock=InstanceLock(settings.instance_path) if settings.embedded else NoLock(),
+        alone=settings.embedded,
+        make_executor=lambda freed: ThreadExecutor(runner.run, settings.workers, freed),
+        make_dispatcher=lambda executor, only: Dispatcher(stores.jobs, executor, only=only),
+        clock=clock,
+    )
+
+
+def _source_limits(settings: Settings) -> SourceLimits:
+    own = settings.database_file
+    return SourceLimits(
+        instance=settings.instance_path,
+        sqlite_roots=settings.sqlite_roots,
+        forbidden_files=frozenset({own} if own is not None else ()),
+        postgres_hosts=settings.postgres_hosts,
+        statement_timeout=float(settings.statement_timeout),
+        connect_timeout=CONNECT_TIMEOUT_SECONDS,
+    )

@@ -1,0 +1,73 @@
+"""A look before the export."""
+
+
+def test_a_preview_shows_the_first_rows_as_json_would_and_the_sql(member, source):
+    filters = {
+        "table": "orders",
+        "columns": ["id", "city", "amount"],
+        "where_conditions": [{"column": "amount", "operator": ">", "value": 5}],
+        "limit": 2,
+    }
+    data = member.post(f"datasources/{source}/preview/", filters).json["data"]
+    assert [column["name"] for column in data["columns"]] == ["id", "city", "amount"]
+    assert data["columns"][2]["type"].startswith("DECIMAL")
+    assert data["rows"] == [[1, "Zürich", 10.5], [2, "Köln", 20.25]]
+    assert "WHERE" in data["sql"]
+    assert "LIMIT" in data["sql"]
+
+
+def test_a_preview_has_at_most_50_rows_of_a_table_that_never_ends(member, source):
+    data = member.post(f"datasources/{source}/preview/", {"table": "endless"}).json["data"]
+    assert data["rows"] == [[n] for n in range(1, 51)]
+
+
+def test_a_preview_estimates_the_rows_of_a_whole_table(member, source):
+    data = member.post(f"datasources/{source}/preview/", {"table": "numbers"}).json["data"]
+    assert (data["rows_total"], data["rows_total_kind"]) == (1000, "estimate")
+
+
+def test_a_preview_tells_faults_like_a_job(member, source):
+    answer = member.post(f"datasources/{source}/preview/", {"table": "orders", "columns": ["nope"]})
+    assert answer.status_code == 400
+    assert "nope" in str(answer.json["error"]["columns"])
+    assert member.post(f"datasources/{source}/preview/").status_code == 400
+
+
+def test_a_preview_that_would_take_too_long_is_refused(member, source, monkeypatch):
+    monkeypatch.setattr("exporter.preview.TIMEOUT_SECONDS", 0.2)
+    filters = {"table": "endless", "group_by": "n"}
+    answer = member.post(f"datasources/{source}/preview/", filters)
+    assert answer.status_code == 400
+    assert "took longer" in answer.json["error"]
+
+
+def test_an_estimate_creates_nothing(member, source):
+    body = {"datasource": source, "format": "csv", "filters": {"table": "orders"}}
+    data = member.post("exports/estimate/", body).json["data"]
+    job = member.export(body)
+    assert (data["rows"], data["rows_kind"]) == (4, "exact")
+    assert data["bytes"] == job["file_size"]
+    assert data["seconds"] >= 0
+    assert member.get("exports/").json["data"]["pagination"]["total_count"] == 1
+
+
+def test_an_estimate_tells_faults_like_a_job(member, source):
+    answer = member.post("exports/estimate/", {"datasource": source, "format": "xml"})
+    assert set(answer.json["error"]) == {"format"}
+
+
+def test_polling_a_job_that_did_not_change_is_a_304(member, source):
+    job = member.export({"datasource": source, "format": "csv", "filters": {"table": "orders"}})
+    first = member.get(f"exports/{job['id']}/")
+    again = member.get(f"exports/{job['id']}/", headers={"If-None-Match": first.headers["ETag"]})
+    assert again.status_code == 304
+    assert "Retry-After" not in first.headers
+
+
+def test_a_running_job_says_when_to_look_again(member, source):
+    created = member.post(
+        "exports/", {"datasource": source, "format": "csv", "filters": {"table": "endless"}}
+    )
+    url = f"exports/{created.json['data']['id']}/"
+    assert int(member.get(url).headers["Retry-After"]) >= 1
+    member.post(f"{url}cancel/")

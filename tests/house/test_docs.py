@@ -1,0 +1,51 @@
+"""What there is, is documented."""
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+from exporter.cli.main import cli
+from exporter.settings import SETTINGS
+
+ROOT = Path(__file__).parents[2]
+API = "/data-tools/api/v1/"
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+API_PAGE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", [*SETTINGS, "INSTANCE_PATH"])
+def test_every_setting_is_documented(name):
+    assert f"| `{name}` |" in OPERATIONS
+
+
+def test_no_setting_is_documented_that_does_not_exist():
+    assert set(re.findall(r"^\| `([A-Z_]+)` \|", OPERATIONS, re.MULTILINE)) == {*SETTINGS, "INSTANCE_PATH"}
+
+
+def test_every_command_is_documented():
+    for name, command in cli.commands.items():
+        row = re.search(rf"^\| `exporter {name}\b.*$", OPERATIONS, re.MULTILINE)
+        assert row, name
+        if isinstance(command, click.Group):
+            assert set(command.commands) <= set(re.findall(r"[a-z-]+", row[0])), name
+
+
+def test_every_route_is_documented(app):
+    paths = {re.sub(r"<\w+:", "<", rule.rule) for rule in app.url_map.iter_rules()}
+    missing = [path for path in paths if f"{path.removeprefix(API)}`" not in API_PAGE]
+    assert not missing
+
+
+def test_the_same_commands_run_under_flask(app):
+    assert set(cli.commands) <= set(app.cli.commands)
+
+
+def test_every_command_has_help():
+    def walk(command):
+        assert command.help, command.name
+        for inner in getattr(command, "commands", {}).values():
+            walk(inner)
+
+    walk(cli)

@@ -1,0 +1,133 @@
+"""The house keeps its floors: imports point strictly down."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import exporter
+
+ROOT = Path(exporter.__file__).parent
+FLOORS = {
+    "exporter.version": 0,
+    "exporter.errors": 0,
+    "exporter.log": 0,
+    "exporter.settings": 1,
+    "exporter.model": 1,
+    "exporter.storage": 2,
+    "exporter.sources": 2,
+    "exporter.formats": 2.5,  # writers speak of the sources' columns
+    "exporter.query": 3,
+    "exporter.extensions": 3,
+    "exporter.sample": 3,
+    "exporter.configuration": 3.5,
+    "exporter.accounts": 4,
+    "exporter.datasources": 4,
+    "exporter.templates": 4,
+    "exporter.preview": 4.5,
+    "exporter.jobs": 5,
+    "exporter.wiring": 5.5,
+    "exporter.blueprints": 6,
+    "exporter.cli": 6,
+    "exporter.app": 7,
+    "exporter": 8,
+    "exporter.__main__": 9,
+}
+MAY_IMPORT_FLASK = (
+    "exporter.blueprints",
+    "exporter.cli",
+    "exporter.extensions",
+    "exporter.app",
+    "exporter.__main__",
+)
+HEAVY = ("pyarrow", "pandas", "openpyxl", "numpy", "psycopg", "apsw")
+
+
+def modules():
+    for path in sorted(ROOT.rglob("*.py")):
+        parts = path.relative_to(ROOT.parent).with_suffix("").parts
+        if "migrations" not in parts:
+            yield ".".join(parts).removesuffix(".__init__"), ast.parse(path.read_text(encoding="utf-8"))
+
+
+def imported(tree):
+    typing_only = {
+        id(child)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        for child in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if id(node) in typing_only:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+
+
+def targets(tree):
+    """Give the modules that are really meant: `from package import module` means the module."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            inner = [f"{node.module}.{alias.name}" for alias in node.names]
+            found = [
+                name for name in inner if ROOT.parent.joinpath(*name.split(".")).with_suffix(".py").is_file()
+            ]
+            yield from found or [node.module]
+
+
+def room(module):
+    parts = module.split(".")
+    return ".".join(parts[:2]) if len(parts) > 1 else module
+
+
+def test_every_room_has_a_floor():
+    assert {room(name) for name, _ in modules()} == set(FLOORS)
+
+
+def test_imports_point_strictly_down():
+    wrong = [
+        f"{name} imports {target}"
+        for name, tree in modules()
+        for target in imported(tree)
+        if target.startswith("exporter.") and room(target) != room(name)
+        if FLOORS[room(target)] >= FLOORS[room(name)]
+    ]
+    assert not wrong
+
+
+def test_only_the_edges_know_flask():
+    wrong = [
+        f"{name} imports {target}"
+        for name, tree in modules()
+        for target in imported(tree)
+        if target.split(".")[0].startswith("flask") and not name.startswith(MAY_IMPORT_FLASK)
+    ]
+    assert not wrong
+
+
+def test_no_module_imports_itself_in_a_ring():
+    names = {name for name, _ in modules()}
+    graph = {name: {t for t in targets(tree) if t in names} for name, tree in modules()}
+    done: set[str] = set()
+
+    def walk(name, path):
+        assert name not in path, " -> ".join([*path, name])
+        if name in done:
+            return
+        for target in graph.get(name, ()):
+            walk(target, [*path, name])
+        done.add(name)
+
+    for name in graph:
+        walk(name, [])
+
+
+def test_importing_the_app_pulls_in_nothing_heavy():
+    code = (
+        "import sys; from exporter import create_app; import exporter.app;"
+        f" print([m for m in {HEAVY!r} if m in sys.modules])"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "[]"

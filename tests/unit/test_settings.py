@@ -1,0 +1,94 @@
+"""Settings: parsed once, wrong ones named."""
+
+import stat
+
+import pytest
+
+from exporter.errors import SettingInvalid
+from exporter.settings import SETTINGS, load_settings
+
+
+@pytest.fixture
+def load(tmp_path):
+    def load_with(**values):
+        environ = {f"EXPORTER_{name}": value for name, value in values.items()}
+        return load_settings({"EXPORTER_INSTANCE_PATH": str(tmp_path / "i"), "PATH": "/bin", **environ})
+
+    return load_with
+
+
+def test_defaults_make_one_embedded_installation(load, tmp_path):
+    settings = load()
+    folder = tmp_path / "i"
+    assert settings.embedded
+    assert settings.database_file == folder / "exporter.sqlite3"
+    assert settings.storage_path == folder / "exports"
+    assert settings.sqlite_roots == (folder,)
+    assert settings.workers >= 2
+    assert (settings.max_pending, settings.retention_days, settings.lease_seconds) == (1000, 7, 15)
+
+
+def test_the_secret_key_is_made_once_and_only_its_owner_reads_it(load, tmp_path):
+    assert load().secret_key == load().secret_key
+    mode = (tmp_path / "i" / "secret_key").stat().st_mode
+    assert stat.S_IMODE(mode) == 0o600
+    assert load(SECRET_KEY="given").secret_key == "given"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("WORKERS", "0"),
+        ("WORKERS", "many"),
+        ("MAX_ROWS", "-1"),
+        ("MIN_FREE_BYTES", "1.5"),
+        ("ESCAPE_FORMULAS", "perhaps"),
+        ("DATABASE_URL", "mysql://u:secretpw@h/d"),
+        ("STORAGE_URL", "ftp://x"),
+        ("EXECUTOR", "celery"),
+        ("LOG_FORMAT", "xml"),
+        ("SQLITE_ROOTS", "relative/path"),
+        ("SECRET_KEY", " "),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_would_be_right(load, name, value):
+    with pytest.raises(SettingInvalid) as caught:
+        load(**{name: value})
+    assert name in caught.value.message
+    assert "secretpw" not in caught.value.message
+
+
+def test_a_misspelt_name_stops_the_start_with_a_hint(load):
+    with pytest.raises(SettingInvalid, match="did you mean EXPORTER_WORKERS"):
+        load(WORKER="3")
+
+
+@pytest.mark.parametrize("name", ["SERVER", "TOKEN", "TEST_POSTGRES_URL", "REQUIRE_POSTGRES"])
+def test_names_of_the_command_line_and_the_tests_are_known(load, name):
+    load(**{name: "x"})
+
+
+def test_the_file_is_read_and_the_environment_wins(load, tmp_path):
+    (tmp_path / "i").mkdir()
+    (tmp_path / "i" / "config.toml").write_text('WORKERS = 5\nMAX_ROWS = 10\nSQLITE_ROOTS = ["/srv"]\n')
+    settings = load(MAX_ROWS="20")
+    assert (settings.workers, settings.max_rows) == (5, 20)
+    assert [str(root) for root in settings.sqlite_roots] == ["/srv"]
+
+
+@pytest.mark.parametrize("text", ["COLOUR = 1", "WORKERS = ", "WORKERS = true"])
+def test_a_faulty_file_stops_the_start(load, tmp_path, text):
+    (tmp_path / "i").mkdir()
+    (tmp_path / "i" / "config.toml").write_text(text)
+    with pytest.raises(SettingInvalid):
+        load()
+
+
+def test_postgres_urls_are_taken_in_all_three_spellings(load):
+    for scheme in ("postgres", "postgresql", "postgresql+psycopg"):
+        assert load(DATABASE_URL=f"{scheme}://u@h/d").database_url == "postgresql+psycopg://u@h/d"
+
+
+def test_every_setting_becomes_a_field(load):
+    settings = load()
+    assert all(hasattr(settings, name.lower()) for name in SETTINGS)
