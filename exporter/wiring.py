@@ -16,6 +16,7 @@ from exporter.jobs.dispatcher import Dispatcher
 from exporter.jobs.engine import Engine, InstanceLock, NoLock, Parts
 from exporter.jobs.executors import ThreadExecutor
 from exporter.jobs.lease import Pulse, Reaper
+from exporter.jobs.requests import RequestChecker
 from exporter.jobs.retention import Sweeper
 from exporter.jobs.runner import Runner, RunnerRules
 from exporter.jobs.service import JobNotices, JobService
@@ -45,6 +46,7 @@ class Services:
     datasources: DatasourceService
     templates: TemplateService
     jobs: JobService
+    checker: RequestChecker
     previews: PreviewService
     artifacts: LocalStore
     sweeper: Sweeper
@@ -75,6 +77,7 @@ def build_services(
         DatasourceStore(database, Vault(settings.secret_key)), stores.jobs, _source_limits(settings), clock
     )
     templates = TemplateService(TemplateStore(database), clock)
+    checker = RequestChecker(datasources, templates, {"escape_formulas": settings.escape_formulas})
     notices = JobNotices()
     sweeper = Sweeper(stores.jobs, stores.artifacts, clock)
     return Services(
@@ -88,14 +91,14 @@ def build_services(
         jobs=JobService(
             jobs=stores.jobs,
             transitions=stores.transitions,
-            datasources=datasources,
+            checker=checker,
             templates=templates,
             artifacts=stores.artifacts,
             notices=notices,
             limits=QueueLimits(server=settings.max_pending, user=settings.max_pending_per_user),
-            option_defaults={"escape_formulas": settings.escape_formulas},
             clock=clock,
         ),
+        checker=checker,
         previews=PreviewService(datasources, stores.jobs, max_rows=settings.max_rows),
         artifacts=stores.artifacts,
         sweeper=sweeper,

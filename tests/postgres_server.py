@@ -26,6 +26,7 @@ PASSWORD = "a marker password: p@ss/w%rd?"
 QUOTED_PASSWORD = "a%20marker%20password%3A%20p%40ss%2Fw%25rd%3F"
 PROGRAMS = ("initdb", "pg_ctl", "postgres")
 UNPRIVILEGED = ("postgres", "nobody")
+CLEARING_UP = 'read _; "$0" stop --wait --mode=immediate -D "$1"; rm -rf "$2"'
 OPTIONS = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off -c shared_buffers=32MB -c max_connections=50"
 
 
@@ -97,26 +98,21 @@ def wheel_folders() -> list[Path]:
 
 @contextmanager
 def running_cluster(binaries: Path) -> Iterator[str]:
-    """Make a cluster that listens on a loopback port and asks for a password, and stop it at the end."""
+    """Make a cluster that listens on a loopback port and asks for a password, and remove it at the end."""
     user = unprivileged_user()
-    folder = Path(
-        tempfile.mkdtemp(prefix="pg-", dir=None if user is None or is_open(tempfile.gettempdir()) else "/tmp")
-    )
+    reachable = user is None or is_open(tempfile.gettempdir())
+    folder = Path(tempfile.mkdtemp(prefix="pg-", dir=None if reachable else "/tmp"))
+    if user and not is_open(binaries):
+        binaries = copied(binaries, folder / "install")
+    (folder / "password").write_text(PASSWORD)
+    if user:
+        hand_over(folder, user)
+    cluster = Cluster(folder, binaries, user)
     try:
-        if user and not is_open(binaries):
-            shutil.copytree(binaries.parent, folder / "install", symlinks=True)
-            binaries = folder / "install" / "bin"
-        (folder / "password").write_text(PASSWORD)
-        if user:
-            hand_over(folder, user)
-        cluster = Cluster(folder, binaries, user)
         cluster.start()
-        try:
-            yield f"postgresql://postgres:{QUOTED_PASSWORD}@127.0.0.1:{cluster.port}/postgres"
-        finally:
-            cluster.stop()
+        yield f"postgresql://postgres:{QUOTED_PASSWORD}@127.0.0.1:{cluster.port}/postgres"
     finally:
-        shutil.rmtree(folder)
+        cluster.remove()
 
 
 class Cluster:
@@ -124,6 +120,19 @@ class Cluster:
         self.folder, self.binaries, self.user = folder, binaries, user
         self.data = folder / "data"
         self.port = free_port()
+        self.watcher = self.watch()
+
+    def watch(self) -> subprocess.Popen[bytes]:
+        """Start a shell that clears up when its input ends: also when the tests are killed."""
+        return subprocess.Popen(
+            ["sh", "-c", CLEARING_UP, str(self.binaries / "pg_ctl"), str(self.data), str(self.folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd="/",
+            start_new_session=True,
+            **stepped_down(self.user),
+        )
 
     def start(self) -> None:
         password = str(self.folder / "password")
@@ -133,8 +142,10 @@ class Cluster:
         log = str(self.folder / "log")
         self.run("pg_ctl", "start", "--wait", "-D", str(self.data), "-l", log, "-o", options)
 
-    def stop(self) -> None:
-        self.run("pg_ctl", "stop", "--wait", "--mode=immediate", "-D", str(self.data))
+    def remove(self) -> None:
+        self.watcher.stdin.close()
+        self.watcher.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def run(self, program: str, *arguments: str) -> None:
         """Run one of PostgreSQL's programs. Its output goes to a file: a server would keep a pipe open."""
@@ -150,6 +161,16 @@ class Cluster:
             )
             output.seek(0)
             assert result.returncode == 0, output.read().decode(errors="replace")
+
+
+def copied(binaries: Path, folder: Path) -> Path:
+    """Copy an installation with the libraries that a wheel keeps beside its package."""
+    package = binaries.parents[1]
+    shutil.copytree(binaries.parent, folder / package.name / binaries.parent.name, symlinks=True)
+    libraries = package.with_name(f"{package.name}.libs")
+    if libraries.is_dir():
+        shutil.copytree(libraries, folder / libraries.name)
+    return folder / package.name / binaries.parent.name / binaries.name
 
 
 def stepped_down(user: str | None) -> dict[str, object]:

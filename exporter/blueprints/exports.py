@@ -15,7 +15,8 @@ from exporter.blueprints.schemas import ExportRequestSchema, JobListSchema
 from exporter.errors import Invalid, Stopping
 from exporter.formats import registry
 from exporter.jobs.documents import attempt_document, job_document
-from exporter.jobs.service import ClientKey, JobRequest
+from exporter.jobs.requests import JobRequest
+from exporter.jobs.service import ClientKey
 from exporter.model import Job, JobStatus
 from exporter.storage.jobs import JobQuery
 
@@ -46,7 +47,7 @@ def create() -> Response:
 def estimate() -> Response:
     user = current_user()
     values, faults = read(ExportRequestSchema(), json_object())
-    checked = services().jobs.check(JobRequest(**values), user, faults=faults)
+    checked = services().checker.check(JobRequest(**values), user, faults=faults)
     expected = services().previews.estimate(checked.datasource, checked.configuration)
     return answer("Export estimated successfully", asdict(expected))
 

@@ -12,7 +12,7 @@ from exporter.cli.exports import save
 from exporter.cli.running import run_to_end
 from exporter.datasources import DatasourceValues
 from exporter.errors import DatasourceNotFound, UserNotFound
-from exporter.jobs.service import JobRequest
+from exporter.jobs.requests import JobRequest
 from exporter.model import Datasource, Job, JobStatus, Role, User
 from exporter.sample import make_shop
 from exporter.wiring import Services

@@ -18,7 +18,7 @@ from exporter.cli.base import (
 from exporter.cli.running import run_to_end
 from exporter.errors import Invalid
 from exporter.jobs.documents import attempt_document, job_document
-from exporter.jobs.service import JobRequest
+from exporter.jobs.requests import JobRequest
 from exporter.model import Job, JobStatus, User
 from exporter.query import parse_where
 from exporter.storage.jobs import JobQuery

@@ -57,7 +57,12 @@ def _rows(path: Path, receipt: Mapping[str, Any] | None) -> int:
     from exporter.formats.reading import count_rows
 
     if receipt is not None:
-        return count_rows(path, receipt["format"], receipt["options"])
+        return count_rows(
+            path,
+            receipt["format"],
+            receipt["options"],
+            include_headers=receipt.get("include_headers", True),
+        )
     suffixes = [suffix.lower() for suffix in path.suffixes]
     packed = {".gz": "gzip", ".zst": "zstd", ".zip": "zip"}
     compression = next((packed[suffix] for suffix in suffixes[-1:] if suffix in packed), "none")

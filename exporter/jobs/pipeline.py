@@ -31,6 +31,7 @@ class Work:
     entry: FormatEntry
     options: Mapping[str, Any]
     include_headers: bool
+    file_name: str
     stage: Callable[[], StagedFile]
 
 
@@ -86,6 +87,7 @@ def _fill(
                 columns=reader.columns,
                 options=work.options,
                 include_headers=work.include_headers,
+                file_name=work.file_name,
             )
         )
         try:

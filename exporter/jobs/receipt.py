@@ -33,6 +33,7 @@ def make_receipt(
         "datasource": {"id": job.datasource_id, "name": job.datasource_name},
         "format": job.format,
         "options": dict(work.options),
+        "include_headers": work.include_headers,
         "sql": statement.sql,
         "sql_parameters": {name: _plain(value) for name, value in statement.parameters.items()},
         "row_count": written.row_count,

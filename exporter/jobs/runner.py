@@ -110,6 +110,12 @@ class Runner:
                 entry=configuration.entry,
                 options=configuration.options,
                 include_headers=configuration.spec.include_headers,
+                file_name=file_name(
+                    configuration.options,
+                    datasource=job.datasource_name,
+                    date=started_at.date(),
+                    entry=configuration.entry,
+                ),
                 stage=lambda: self._artifacts.stage(f"{job.id}-{running.attempt}"),
             )
             written = write_rows(work, running.token, running.progress)
@@ -120,12 +126,9 @@ class Runner:
             written.staged.discard()
             raise
         now = self._clock()
-        name = file_name(
-            configuration.options, datasource=job.datasource_name, date=now.date(), entry=configuration.entry
-        )
         return Outcome(
             artifact=finished.key,
-            file_name=name,
+            file_name=work.file_name,
             file_size=finished.size,
             checksum=finished.sha256,
             row_count=written.row_count,

@@ -1,59 +1,27 @@
 """What people do with export jobs: submit, look, cancel, retry, download, delete."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, BinaryIO
 
-from exporter.configuration import Configuration, RawConfiguration, merge, parse_configuration
-from exporter.datasources import DatasourceService, relation_of
 from exporter.errors import (
     ArtifactExpired,
     ArtifactGone,
-    DatasourceNotFound,
     DiskLow,
-    ExportFailed,
-    Invalid,
     JobNotCompleted,
     JobNotFound,
     JobProcessing,
-    TemplateNotFound,
     TransitionRefused,
 )
-from exporter.model import Attempt, Datasource, Job, JobStatus, NewJob, Page, Template, User
-from exporter.query import check
+from exporter.jobs.requests import Checked, JobRequest, RequestChecker
+from exporter.model import Attempt, Job, JobStatus, NewJob, Page, User
 from exporter.storage.artifacts import LocalStore
 from exporter.storage.jobs import IdempotencyKey, JobQuery, JobStore, QueueLimits
 from exporter.storage.transitions import JobTransitions
-from exporter.templates import TemplateService, raw_configuration
+from exporter.templates import TemplateService
 
 KEYS_LIVE = timedelta(hours=24)
-
-
-@dataclass(frozen=True, kw_only=True)
-class JobRequest:
-    """A request for an export, its shape checked; names and values are checked by `submit`."""
-
-    datasource: str | None = None
-    format: str | None = None
-    filters: Mapping[str, Any] = field(default_factory=dict)
-    options: Mapping[str, Any] = field(default_factory=dict)
-    template: str | None = None
-    name: str | None = None
-
-    @property
-    def raw(self) -> RawConfiguration:
-        return RawConfiguration(format=self.format, filters=self.filters, options=self.options)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Checked:
-    """A request whose every name and value is known to be good."""
-
-    datasource: Datasource
-    configuration: Configuration
-    filters: Mapping[str, Any]
-    template: Template | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,22 +46,20 @@ class JobService:
         *,
         jobs: JobStore,
         transitions: JobTransitions,
-        datasources: DatasourceService,
+        checker: RequestChecker,
         templates: TemplateService,
         artifacts: LocalStore,
         notices: JobNotices,
         limits: QueueLimits,
-        option_defaults: Mapping[str, Any],
         clock: Callable[[], datetime],
     ) -> None:
         self._jobs = jobs
         self._transitions = transitions
-        self._datasources = datasources
+        self._checker = checker
         self._templates = templates
         self._artifacts = artifacts
         self._notices = notices
         self._limits = limits
-        self._option_defaults = option_defaults
         self._clock = clock
 
     def submit(
@@ -109,34 +75,21 @@ class JobService:
         `faults` are those of the request's shape that were found already: all faults are raised at once. Raises
         Invalid, TemplateInactive, DiskLow, QueueFull, UserQueueFull or KeyReused, and then leaves no trace.
         """
-        checked = self.check(request, user, faults=faults)
-        if not self._artifacts.has_room():
-            raise DiskLow
         now = self._clock()
         kept = None
         if key is not None:
             kept = IdempotencyKey(key=key.key, digest=key.digest, not_before=now - KEYS_LIVE)
+            if (earlier := self._jobs.remembered(user.id, kept)) is not None:
+                return earlier, False
+        checked = self._checker.check(request, user, faults=faults)
+        if not self._artifacts.has_room():
+            raise DiskLow
         new = _new_job(request, user, checked)
         job, created = self._jobs.insert(new, now=now, limits=self._limits, key=kept)
         if created and checked.template is not None:
             self._templates.count_use(checked.template)
         self._notices.queued()
         return job, created
-
-    def check(self, request: JobRequest, user: User, *, faults: Mapping[str, Any] | None = None) -> Checked:
-        """Lay the request over its template and check everything. Raises Invalid, TemplateInactive."""
-        found = dict(faults or {})
-        template = self._template(request, user, found)
-        raw = merge(raw_configuration(template.configuration), request.raw) if template else request.raw
-        datasource = self._datasource(request, user, found)
-        configuration = self._configuration(raw, found)
-        if datasource is not None and configuration is not None:
-            self._check_names(datasource, configuration, found)
-        if found or datasource is None or configuration is None:
-            raise Invalid(found)
-        return Checked(
-            datasource=datasource, configuration=configuration, filters=raw.filters, template=template
-        )
 
     def get(self, job_id: str, user: User) -> Job:
         """Raise JobNotFound, also for somebody else's."""
@@ -198,54 +151,6 @@ class JobService:
         if now is None:
             raise JobNotFound
         return now
-
-    def _template(self, request: JobRequest, user: User, faults: dict[str, Any]) -> Template | None:
-        if request.template is None or "template" in faults:
-            return None
-        try:
-            return self._templates.usable(request.template, user)
-        except TemplateNotFound as exc:
-            faults["template"] = exc.message
-            return None
-
-    def _datasource(self, request: JobRequest, user: User, faults: dict[str, Any]) -> Datasource | None:
-        if request.datasource is None or "datasource" in faults:
-            faults.setdefault("datasource", "Required: the id of a datasource")
-            return None
-        try:
-            return self._datasources.get(request.datasource, user)
-        except DatasourceNotFound as exc:
-            faults["datasource"] = exc.message
-            return None
-
-    def _configuration(self, raw: RawConfiguration, faults: dict[str, Any]) -> Configuration | None:
-        try:
-            return parse_configuration(raw, defaults=self._option_defaults)
-        except Invalid as exc:
-            for name, fault in exc.errors.items():
-                if not (
-                    name == "format" and raw.format is None and "template" in faults
-                ):  # the template has it
-                    faults.setdefault(name, fault)
-            return None
-
-    def _check_names(
-        self, datasource: Datasource, configuration: Configuration, faults: dict[str, Any]
-    ) -> None:
-        """Hold every name against the real columns, so that a wrong one is never a failed job."""
-        try:
-            with self._datasources.open(datasource) as source:
-                relation = relation_of(source, datasource, configuration.spec.table)
-                check(
-                    configuration.spec,
-                    relation,
-                    dialect=source.dialect,
-                    date_column=datasource.date_column,
-                )
-        except Invalid as exc:
-            faults["filters"] = exc.errors
-        except ExportFailed as exc:
-            faults["datasource"] = exc.message
 
 
 def _new_job(request: JobRequest, user: User, checked: Checked) -> NewJob:

@@ -123,6 +123,15 @@ class JobStore:
                 connection.execute(insert(IdempotencyRow).values(user_id=new.owner_id, **remembered))
             return _job(connection.execute(_by_id(job_id)).one()), True
 
+    def remembered(self, user_id: str, key: IdempotencyKey) -> Job | None:
+        """Find the job that `key` created before. Raises KeyReused."""
+        with self._database.read() as connection:
+            recent = IdempotencyRow.created_at >= key.not_before
+            earlier = connection.execute(_remembered(user_id, key.key).where(recent)).one_or_none()
+            if earlier is None:
+                return None
+            return _same_request(connection.execute(_by_id(earlier.job_id)).one(), earlier, key)
+
     def get(self, job_id: str) -> Job | None:
         with self._database.read() as connection:
             row = connection.execute(_by_id(job_id)).one_or_none()

@@ -3,9 +3,11 @@
 import csv
 import io
 import json
+import zipfile
 from uuid import uuid4
 
 import openpyxl
+import psycopg
 import pyarrow.parquet as pq
 import pytest
 
@@ -324,3 +326,37 @@ def test_too_little_disk_refuses_a_new_job(make_app, shop):
     client: Client = sign_in(app, app.extensions["exporter"], "ada", Role.ADMIN)
     source = client.post("datasources/", {"name": "s", "url": f"sqlite:///{shop}"}).json["data"]["id"]
     assert client.post("exports/", body(source)).status_code == 507
+
+
+def test_faults_of_shape_and_of_names_are_told_together(admin, source):
+    filters = {"table": "orders", "columns": ["nope"], "limit": 0, "order_by": "neither DESC"}
+    error = admin.post("exports/", body(source, filters=filters)).json["error"]["filters"]
+    assert set(error) == {"columns", "limit", "order_by"}
+
+
+def test_a_repeated_request_finds_its_job_even_when_the_database_has_gone(admin, source, shop):
+    headers = {"Idempotency-Key": "k"}
+    first = admin.post("exports/", body(source), headers=headers).json["data"]["id"]
+    admin.until(first, "completed")
+    shop.unlink()
+    again = admin.post("exports/", body(source), headers=headers)
+    assert (again.status_code, again.json["data"]["id"]) == (200, first)
+
+
+def test_a_zip_holds_one_member_named_like_the_file(admin, source):
+    job = admin.export(body(source, options={"compression": "zip", "file_name": "{datasource}-all"}))
+    assert job["file_name"] == "shop-all.csv.zip"
+    with zipfile.ZipFile(io.BytesIO(admin.file(job))) as archive:
+        assert archive.namelist() == ["shop-all.csv"]
+
+
+@pytest.mark.postgres
+def test_an_enums_unknown_label_is_a_400_and_no_failed_job(admin, postgres_database):
+    with psycopg.connect(postgres_database, autocommit=True) as connection:
+        connection.execute("CREATE TYPE mood AS ENUM ('good', 'bad')")
+        connection.execute("CREATE TABLE days (id int, mood mood)")
+    made = admin.post("datasources/", {"name": "pg", "url": postgres_database, "table": "days"}).json["data"]
+    where = [{"column": "mood", "operator": "=", "value": "purple"}]
+    answer = admin.post("exports/", body(made["id"], filters={"where_conditions": where}))
+    assert answer.status_code == 400
+    assert "purple" in str(answer.json["error"]["filters"]["where_conditions"])

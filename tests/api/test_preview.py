@@ -53,7 +53,7 @@ def test_an_estimate_creates_nothing(member, source):
 
 def test_an_estimate_tells_faults_like_a_job(member, source):
     answer = member.post("exports/estimate/", {"datasource": source, "format": "xml"})
-    assert set(answer.json["error"]) == {"format"}
+    assert set(answer.json["error"]) == {"format", "filters"}
 
 
 def test_polling_a_job_that_did_not_change_is_a_304(member, source):

@@ -269,3 +269,22 @@ def test_a_datasources_name_is_made_safe(datasource, expected):
 )
 def test_an_unsafe_file_name_is_a_fault(name):
     assert set(faults("csv", {"file_name": name})) == {"file_name"}
+
+
+@pytest.mark.parametrize(
+    ("format_name", "raw", "expected"),
+    [
+        ("csv", {}, "text/csv; charset=utf-8"),
+        ("csv", {"encoding": "utf-8-sig"}, "text/csv; charset=utf-8"),
+        ("csv", {"encoding": "windows-1252"}, "text/csv; charset=windows-1252"),
+        ("csv", {"compression": "gzip"}, "application/gzip"),
+        ("json", {}, "application/json"),
+        ("json", {"layout": "lines"}, "application/x-ndjson"),
+        ("json", {"compression": "zstd"}, "application/zstd"),
+        ("json", {"compression": "zip"}, "application/zip"),
+        ("parquet", {"compression": "gzip"}, "application/vnd.apache.parquet"),
+        ("excel", {}, "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
+    ],
+)
+def test_the_content_type_says_what_the_bytes_are(format_name, raw, expected):
+    assert registry.get(format_name).content_type(options(format_name, raw)) == expected

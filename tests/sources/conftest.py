@@ -40,7 +40,8 @@ def connected(tmp_path, postgres_module) -> Iterator[Open]:
     sources: list[Source] = []
 
     def opening(*statements: str, url: str = postgres_module, **changes: object) -> Source:
-        execute(url, *statements)
+        if statements:
+            execute(url, *statements)
         sources.append(open_source(url, limits(tmp_path, **changes)))
         return sources[-1]
 

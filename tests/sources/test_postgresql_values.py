@@ -100,6 +100,8 @@ def typed(postgres_module):
             connection.execute(setting)
         for number, (name, spellings) in enumerate(TYPES.items()):
             table = f"v_{number}"
+            if name == "xml" and not has_xml(connection):
+                continue
             connection.execute(f"CREATE TABLE {table}(place serial, c {name})")
             for spelling in (*spellings, None):
                 connection.execute(f"INSERT INTO {table}(c) VALUES (%s::text::{name})", [spelling])
@@ -110,9 +112,17 @@ def typed(postgres_module):
     return tables
 
 
+def has_xml(connection):
+    """Tell whether this server was built with XML."""
+    try:
+        return bool(connection.execute("SELECT '<a/>'::xml").fetchall())
+    except psycopg.errors.FeatureNotSupported:
+        return False
+
+
 @pytest.mark.parametrize("name", TYPES)
 def test_a_text_read_gives_each_value_as_postgresql_spells_it(typed, connected, name):
-    table, spellings = typed[name]
+    table, spellings = typed.get(name) or pytest.skip("this server was built without XML")
     asked = whole(connected().relation(table))
     source = connected()
     _, got = read(source, replace(asked, sql=asked.sql + " ORDER BY place"))
@@ -203,7 +213,7 @@ def same(value):
 
 @pytest.mark.parametrize("name", [name for name in TYPES if name not in ORACLES])
 def test_a_typed_read_gives_every_other_type_as_text(typed, connected, name):
-    table, spellings = typed[name]
+    table, spellings = typed.get(name) or pytest.skip("this server was built without XML")
     source = connected()
     reader, got = read(source, ordered(source, table), Form.TYPED)
     assert got.schema.field("c").type == pa.string()

@@ -15,7 +15,22 @@ from exporter.sources.watch import Watch
 QUERY_CANCELED = "57014"
 LOCK_NOT_AVAILABLE = "55P03"
 CORRUPT = frozenset({"XX001", "XX002"})
-AWAY = frozenset({"25P03", "25P04", "40001", "40P01", "53300", "57P01", "57P02", "57P03", "57P05"})
+AWAY = frozenset(
+    {
+        "08000",
+        "08003",
+        "08006",
+        "25P03",
+        "25P04",
+        "40001",
+        "40P01",
+        "53300",
+        "57P01",
+        "57P02",
+        "57P03",
+        "57P05",
+    }
+)
 REFUSALS = (
     ("authentication failed", "the user name or the password is wrong"),
     ("no password supplied", "it asks for a password and the URL has none"),
@@ -59,6 +74,6 @@ def running(exc: psycopg.Error, watch: Watch) -> ExportFailed:
         return watch.failure()
     if state == LOCK_NOT_AVAILABLE:
         return SourceBusy(reason=reason)
-    if state.startswith("08") or state in AWAY or (not state and isinstance(exc, psycopg.OperationalError)):
+    if state in AWAY or (not state and isinstance(exc, psycopg.OperationalError)):
         return SourceUnavailable(reason=reason)
     return SourceCorrupt(reason=reason) if state in CORRUPT else QueryFailed(reason=reason)

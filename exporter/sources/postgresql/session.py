@@ -23,7 +23,7 @@ SETTINGS = {
     # The system's names first, so that no object of the database can stand in for them; a saved query may leave out
     # the schema of what lies in public.
     "search_path": "pg_catalog, public, pg_temp",
-    "DateStyle": "ISO",
+    "DateStyle": "ISO, YMD",
     "IntervalStyle": "postgres",
     "TimeZone": "UTC",
     "bytea_output": "hex",

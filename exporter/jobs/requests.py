@@ -1,0 +1,125 @@
+"""From a request to a job that will not fail for a wrong name: every fault is found before a row exists."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from exporter.configuration import Configuration, RawConfiguration, merge, parse_configuration
+from exporter.datasources import DatasourceService, relation_of
+from exporter.errors import DatasourceNotFound, ExportFailed, Invalid, QueryFailed, TemplateNotFound
+from exporter.model import Datasource, Template, User
+from exporter.query import check_filters, compile_query
+from exporter.sources.base import Source
+from exporter.templates import TemplateService, raw_configuration
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobRequest:
+    """A request for an export, its shape checked; names and values are checked by `RequestChecker`."""
+
+    datasource: str | None = None
+    format: str | None = None
+    filters: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    template: str | None = None
+    name: str | None = None
+
+    @property
+    def raw(self) -> RawConfiguration:
+        return RawConfiguration(format=self.format, filters=self.filters, options=self.options)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """A request whose every name and value is known to be good."""
+
+    datasource: Datasource
+    configuration: Configuration
+    filters: Mapping[str, Any]
+    template: Template | None
+
+
+class RequestChecker:
+    def __init__(
+        self,
+        datasources: DatasourceService,
+        templates: TemplateService,
+        option_defaults: Mapping[str, Any],
+    ) -> None:
+        self._datasources = datasources
+        self._templates = templates
+        self._option_defaults = option_defaults
+
+    def check(self, request: JobRequest, user: User, *, faults: Mapping[str, Any] | None = None) -> Checked:
+        """Lay the request over its template and check everything.
+
+        `faults` are those of the request's shape that were found already: all are raised at once. Raises Invalid,
+        TemplateInactive.
+        """
+        found = dict(faults or {})
+        template = self._template(request, user, found)
+        raw = merge(raw_configuration(template.configuration), request.raw) if template else request.raw
+        datasource = self._datasource(request, user, found)
+        configuration = self._configuration(raw, found)
+        if datasource is not None:
+            self._check_names(datasource, raw.filters, found)
+        if found or datasource is None or configuration is None:
+            raise Invalid(found)
+        return Checked(
+            datasource=datasource, configuration=configuration, filters=raw.filters, template=template
+        )
+
+    def _template(self, request: JobRequest, user: User, faults: dict[str, Any]) -> Template | None:
+        if request.template is None or "template" in faults:
+            return None
+        try:
+            return self._templates.usable(request.template, user)
+        except TemplateNotFound as exc:
+            faults["template"] = exc.message
+            return None
+
+    def _datasource(self, request: JobRequest, user: User, faults: dict[str, Any]) -> Datasource | None:
+        if request.datasource is None or "datasource" in faults:
+            faults.setdefault("datasource", "Required: the id of a datasource")
+            return None
+        try:
+            return self._datasources.get(request.datasource, user)
+        except DatasourceNotFound as exc:
+            faults["datasource"] = exc.message
+            return None
+
+    def _configuration(self, raw: RawConfiguration, faults: dict[str, Any]) -> Configuration | None:
+        """A format that the missing template would have given is no second fault."""
+        try:
+            return parse_configuration(raw, defaults=self._option_defaults)
+        except Invalid as exc:
+            for name, fault in exc.errors.items():
+                if name != "format" or raw.format is not None or "template" not in faults:
+                    faults.setdefault(name, fault)
+            return None
+
+    def _check_names(
+        self, datasource: Datasource, filters: Mapping[str, Any], faults: dict[str, Any]
+    ) -> None:
+        """Hold every name against the real columns; faults of shape are told along with them."""
+        try:
+            with self._datasources.open(datasource) as source:
+                _check_filters(source, datasource, filters)
+        except Invalid as exc:
+            shape = faults.get("filters")
+            faults["filters"] = {**(shape if isinstance(shape, Mapping) else {}), **exc.errors}
+        except ExportFailed as exc:
+            faults["datasource"] = exc.message
+
+
+def _check_filters(source: Source, datasource: Datasource, filters: Mapping[str, Any]) -> None:
+    """Also let the planner read the values: only the server itself knows an enum's labels. Raises Invalid."""
+    table = filters.get("table")
+    relation = relation_of(source, datasource, table if isinstance(table, str) else None)
+    date_column = datasource.date_column
+    spec = check_filters(filters, relation, dialect=source.dialect, date_column=date_column)
+    compiled = compile_query(spec, relation, dialect=source.dialect, date_column=date_column)
+    try:
+        source.estimate(compiled.statement)
+    except QueryFailed as exc:
+        raise Invalid({"where_conditions": exc.message}) from exc
