@@ -9,10 +9,12 @@ from flask_login import UserMixin
 from flask_login import current_user as session_user
 
 from exporter.blueprints.context import services
-from exporter.errors import CrossSite, NotSignedIn
+from exporter.errors import CrossSite, NotSignedIn, Unavailable
 from exporter.extensions import login_manager
 from exporter.jobs.engine import AlreadyServed
 from exporter.model import User
+from exporter.storage.database import schema_version
+from exporter.storage.tables import SCHEMA_VERSION
 
 log = logging.getLogger(__name__)
 
@@ -20,6 +22,7 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 OWN_SITE = frozenset({"same-origin", "none"})
 OPEN_ENDPOINTS = frozenset({"auth.log_in", "service.healthz", "service.readyz"})
 BEARER = "bearer "
+RETRY_AFTER_SECONDS = 30
 
 
 class SessionUser(UserMixin):  # type: ignore[misc]
@@ -44,8 +47,8 @@ def guard(app: Flask) -> None:
     app.session_interface = SessionInterface()
     login_manager.user_loader(_of_cookie)
     app.before_request(_name_request)
-    app.before_request(_identify)
     app.before_request(_start_engine)
+    app.before_request(_identify)
     app.after_request(_finish)
 
 
@@ -94,6 +97,10 @@ def _start_engine() -> None:
     engine = services().engine
     if request.endpoint is None or engine.running or engine.stopping:
         return
+    if schema_version(services().database.engine) != SCHEMA_VERSION:
+        raise Unavailable(
+            "The app database is not at this version's schema. Run: exporter init", retry_after=RETRY_AFTER_SECONDS
+        )
     try:
         engine.start()
     except AlreadyServed as exc:

@@ -96,3 +96,10 @@ def test_a_stopping_server_takes_no_new_jobs(admin, source, services):
     answer = admin.post("exports/", {"datasource": source, "format": "csv", "filters": {"table": "orders"}})
     assert answer.status_code == 503
     assert answer.headers["Retry-After"]
+
+
+def test_a_database_that_was_never_set_up_is_told_as_such(make_app, instance):
+    (instance / "exporter.sqlite3").unlink()
+    answer = make_app().test_client().get("/readyz")
+    assert answer.status_code == 503
+    assert "exporter init" in answer.json["error"]

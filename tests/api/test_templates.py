@@ -36,7 +36,7 @@ def test_the_list_answers_as_the_document_says(member, template):
     (listed,) = answer.json["data"]["templates"]
     assert (listed["format"], listed["has_filters"], listed["owner"]) == ("csv", True, "max")
     assert answer.json["data"]["total_count"] == 1
-    assert member.get("export-templates/?format=json").json["data"]["templates"] == []
+    assert member.get("export-templates/?format=json&type=user").json["data"]["templates"] == []
 
 
 def test_put_replaces_the_configuration_and_patch_one_field(member, template):
@@ -119,3 +119,11 @@ def test_a_faulty_configuration_is_told_at_its_place(member, configuration, plac
     answer = member.post("export-templates/", {"name": "x", "configuration": configuration})
     assert answer.status_code == 400
     assert list(answer.json["error"]["configuration"]) == [place]
+
+
+def test_useful_system_templates_ship_with_the_server_and_all_of_them_work(member, source):
+    shipped = member.get("export-templates/?type=system").json["data"]["templates"]
+    assert {template["format"] for template in shipped} == {"csv", "json", "parquet", "excel"}
+    for template in shipped:
+        body = {"datasource": source, "template": template["id"], "filters": {"table": "orders"}}
+        assert member.export(body)["status"] == "completed"

@@ -173,7 +173,8 @@ def test_templates_are_made_from_a_file_and_used(run, shop_registered, tmp_path)
     target = tmp_path / "ids.json"
     run("exports", "create", "shop", "--template", "ids", "--output", str(target))
     assert json.loads(target.read_text()) == [{"id": 1}, {"id": 2}]
-    assert json.loads(run("templates", "list", "--json").output)["templates"][0]["usage_count"] == 1
+    listed = json.loads(run("templates", "list", "--json").output)["templates"]
+    assert {template["name"]: template["usage_count"] for template in listed}["ids"] == 1
     run("templates", "delete", "ids")
     path.write_text('{"format": "json", "colour": 1}')
     assert "colour" in run("templates", "create", "x", "--file", str(path), code=1).stderr
