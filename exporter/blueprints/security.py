@@ -99,7 +99,8 @@ def _start_engine() -> None:
         return
     if schema_version(services().database.engine) != SCHEMA_VERSION:
         raise Unavailable(
-            "The app database is not at this version's schema. Run: exporter init", retry_after=RETRY_AFTER_SECONDS
+            "The app database is not at this version's schema. Run: exporter init",
+            retry_after=RETRY_AFTER_SECONDS,
         )
     try:
         engine.start()

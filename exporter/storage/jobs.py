@@ -157,11 +157,10 @@ class JobStore:
     def delete(self, job_id: str) -> Job | None:
         """Delete a job that does not run; return what it was, or None if it ran or was gone."""
         with self._database.write() as connection:
-            row = connection.execute(_by_id(job_id)).one_or_none()
-            if row is None or row.status == JobStatus.PROCESSING.value:
-                return None
-            connection.execute(delete(JobRow).where(JobRow.id == job_id))
-            return _job(row)
+            idle = JobRow.status != JobStatus.PROCESSING.value
+            statement = delete(JobRow).where(JobRow.id == job_id, idle).returning(*JobRow.__table__.columns)
+            row = connection.execute(statement).one_or_none()
+            return _job(row) if row is not None else None
 
     def waiting(
         self, *, leaving_out: Sequence[str] = (), only: frozenset[str] | None = None

@@ -42,10 +42,7 @@ SHIPPED = (
 )
 TEMPLATES = sa.table(
     "templates",
-    *(
-        sa.column(name)
-        for name in ("id", "owner_id", "name", "description", "template_type", "format")
-    ),
+    *(sa.column(name) for name in ("id", "owner_id", "name", "description", "template_type", "format")),
     sa.column("configuration", sa.JSON()),
     sa.column("is_active", sa.Boolean()),
     sa.column("usage_count", sa.Integer()),
