@@ -1,6 +1,8 @@
 """The console script `exporter`, also `python -m exporter`."""
 
-from flask.cli import ScriptInfo
+import shutil
+import sys
+from pathlib import Path
 
 from exporter import create_app
 from exporter.cli.main import cli
@@ -8,7 +10,16 @@ from exporter.cli.main import cli
 
 def main() -> None:
     """Run one command; the app is built only if the command needs it."""
-    cli(obj=ScriptInfo(create_app=create_app), prog_name="exporter")
+    cli(obj=create_app, prog_name=_started_as(), complete_var="_EXPORTER_COMPLETE")
+
+
+def _started_as() -> str:
+    """Spell the program as it was started: `exporter`, `.venv/bin/exporter` or `python -m exporter`."""
+    path = Path(sys.argv[0])
+    if path.stem == "__main__":
+        return f"{sys.orig_argv[0]} -m exporter"
+    found = shutil.which(path.name)
+    return path.name if found is not None and Path(found).resolve() == path.resolve() else str(path)
 
 
 if __name__ == "__main__":

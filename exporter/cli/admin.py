@@ -1,39 +1,35 @@
 """exporter init, cleanup and doctor: looking after an installation."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import click
-from flask.cli import with_appcontext
 
-from exporter.cli.base import (
-    Verb,
-    as_json,
-    check_schema,
-    read_password,
-    services,
-    services_command,
-    show_json,
-    upgrade_schema,
-)
+from exporter.cli.base import Verb, read_password, ready_services, services, services_command, upgrade_schema
+from exporter.cli.output import as_json, program, show_json
 from exporter.errors import ExporterError
 from exporter.model import Role
-from exporter.wiring import Services
+
+if TYPE_CHECKING:
+    from exporter.wiring import Services
 
 OK, WARN, WRONG = "ok", "warn", "WRONG"
 
 
 @click.command(cls=Verb)
 @click.option("--admin", "admin_name", metavar="NAME", help="Also create this admin; asks for the password.")
-@with_appcontext
 def init(admin_name: str | None) -> None:
-    """Create or upgrade the app database: exporter init --admin ada"""
-    upgrade_schema()
+    """Create or upgrade the app database.
+
+    Example: exporter init --admin ada
+    """
     parts = services()
+    upgrade_schema()
     click.echo(f"App database ready in {parts.settings.instance_path}")
     known = {user.username for user in parts.accounts.users()}
     if admin_name is None:
         if not known:
-            click.echo("Nobody can sign in yet. Create an admin: exporter init --admin NAME")
+            click.echo(f"Nobody can sign in yet. Create an admin: {program()} init --admin NAME")
     elif admin_name in known:
         click.echo(f"User {admin_name} exists already")
     else:
@@ -45,8 +41,11 @@ def init(admin_name: str | None) -> None:
 @click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
 @as_json
 @services_command
-def cleanup(parts: Services, *, dry_run: bool, as_json: bool) -> None:
-    """Remove expired files and files that no job refers to."""
+def cleanup(parts: "Services", *, dry_run: bool, as_json: bool) -> None:
+    """Remove expired files and files that no job refers to.
+
+    Example: exporter cleanup --dry-run
+    """
     swept = parts.sweeper.sweep(dry_run=dry_run)
     if as_json:
         show_json({"expired": swept.expired, "orphans": swept.orphans, "staged": swept.staged})
@@ -57,26 +56,29 @@ def cleanup(parts: Services, *, dry_run: bool, as_json: bool) -> None:
 
 
 @click.command(cls=Verb)
-@with_appcontext
-def doctor() -> None:
-    """Check settings, app database, store and each datasource."""
-    check_schema()
-    parts = services()
-    click.echo(f"ok    settings: instance folder {parts.settings.instance_path}")
-    click.echo("ok    app database")
-    troubles = 0
-    for finding, line in _findings(parts):
-        click.echo(f"{finding:5} {line}")
-        troubles += finding == WRONG
-    if troubles:
-        message = f"{troubles} thing{'s' if troubles > 1 else ''} to mend"
-        raise click.ClickException(message)
+@as_json
+def doctor(*, as_json: bool) -> None:
+    """Check settings, app database, store and each datasource.
+
+    Example: exporter doctor
+    """
+    findings = []
+    for finding, line in _findings(ready_services()):
+        findings.append({"finding": finding, "message": line})
+        if not as_json:
+            click.echo(f"{finding:5} {line}")
+    if as_json:
+        show_json({"findings": findings})
+    if troubles := sum(found["finding"] == WRONG for found in findings):
+        raise click.ClickException(f"{troubles} thing{'s' if troubles > 1 else ''} to mend")
 
 
-def _findings(parts: Services) -> Iterator[tuple[str, str]]:
+def _findings(parts: "Services") -> Iterator[tuple[str, str]]:
+    yield OK, f"settings: instance folder {parts.settings.instance_path}"
+    yield OK, "app database"
     yield _store(parts)
     if not any(user.is_admin and user.is_active for user in parts.accounts.users()):
-        yield WRONG, "users: there is no admin. Run: exporter init --admin NAME"
+        yield WRONG, f"users: there is no admin. Run: {program()} init --admin NAME"
     for datasource in parts.datasources.all(None):
         try:
             connection = parts.datasources.test(datasource)
@@ -88,7 +90,7 @@ def _findings(parts: Services) -> Iterator[tuple[str, str]]:
             yield WARN, f"datasource {datasource.name}: {warning}"
 
 
-def _store(parts: Services) -> tuple[str, str]:
+def _store(parts: "Services") -> tuple[str, str]:
     try:
         free = parts.artifacts.free_bytes()
     except OSError as exc:

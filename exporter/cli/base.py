@@ -1,25 +1,22 @@
-"""What every command uses: the services, errors as one line, and data as a table or as JSON."""
+"""What every command uses: its kinds, this installation's services, and the choice between here and a server."""
 
 import functools
-import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar, cast
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
-from flask import current_app
-from flask.cli import with_appcontext
 
-from exporter.errors import ExporterError, Invalid, UserNotFound
-from exporter.model import User
-from exporter.storage.database import schema_version
-from exporter.storage.tables import SCHEMA_VERSION
-from exporter.wiring import Services
+from exporter.cli.backend import Backend
+from exporter.cli.output import program, told
+from exporter.errors import ExporterError
+
+if TYPE_CHECKING:
+    from exporter.wiring import Services
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-as_user = click.option("--user", "username", help="Act for this user; the only admin, if left out.")
+SERVER, TOKEN, USER = "exporter.server", "exporter.token", "exporter.user"
 
 
 class Verb(click.Command):
@@ -38,61 +35,141 @@ class Noun(click.Group):
     command_class = Verb
 
 
+def _keep(key: str, check: Callable[[str], str] = str) -> Callable[..., None]:
+    """Remember an option for the whole command line: said of the verb it wins over said of the noun."""
+
+    def kept(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
+        if value is None:
+            return
+        try:
+            ctx.meta[key] = check(value)
+        except ValueError as exc:
+            raise click.BadParameter(str(exc)) from exc
+
+    return kept
+
+
+def _server_url(text: str) -> str:
+    from exporter.cli.rest import server_url
+
+    return server_url(text)
+
+
+def _token(text: str) -> str:
+    """Keep the token out of the message."""
+    if not (text.strip().isascii() and text.strip().isprintable()):
+        raise ValueError("That is no token: it holds characters that none has")
+    return text.strip()
+
+
+as_user = click.option(
+    "--user",
+    expose_value=False,
+    callback=_keep(USER),
+    metavar="NAME",
+    help="Act for this user; the only admin, if left out.",
+)
+
+
+def reaching(function: F, *, environment: bool = False) -> F:
+    """Give a command, or a group (with the `environment`'s variables), the options that name a server."""
+    server = click.option(
+        "--server",
+        expose_value=False,
+        callback=_keep(SERVER, _server_url),
+        envvar="EXPORTER_SERVER" if environment else None,
+        show_envvar=environment,
+        metavar="URL",
+        help="Use the server there instead of this installation.",
+    )
+    token = click.option(
+        "--token",
+        expose_value=False,
+        callback=_keep(TOKEN, _token),
+        envvar="EXPORTER_TOKEN" if environment else None,
+        show_envvar=environment,
+        metavar="TOKEN",
+        help="An API token of that server.",
+    )
+    return server(token(function))
+
+
+def reaching_group(function: F) -> F:
+    return reaching(function, environment=True)
+
+
 def services_command(function: F) -> F:
     """Call the command with the installation's services as first argument, once its database is ready."""
 
     @functools.wraps(function)
     def wrapped(*arguments: Any, **options: Any) -> Any:
-        check_schema()
-        return function(services(), *arguments, **options)
+        return function(ready_services(), *arguments, **options)
 
-    return cast("F", with_appcontext(wrapped))
+    return cast("F", wrapped)
 
 
-def services() -> Services:
+def backend_command(function: F) -> F:
+    """Call the command with a backend as first argument: this installation, or the server of `--server`."""
+
+    @functools.wraps(function)
+    def wrapped(*arguments: Any, **options: Any) -> Any:
+        return function(_backend(), *arguments, **options)
+
+    return reaching(cast("F", wrapped))
+
+
+def _backend() -> Backend:
+    meta = click.get_current_context().meta
+    if SERVER not in meta:
+        from exporter.cli.local import LocalBackend
+
+        return LocalBackend(ready_services(), meta.get(USER))
+    if TOKEN not in meta:
+        raise click.UsageError("A server needs a token: --token, or better the variable EXPORTER_TOKEN")
+    if USER in meta:
+        raise click.UsageError("--user is for this installation; on a server you are whoever the token is of")
+    from exporter.cli.remote import RemoteBackend
+    from exporter.cli.rest import Client
+
+    return RemoteBackend(Client(meta[SERVER], meta[TOKEN]))
+
+
+def ready_services() -> "Services":
+    parts = services()
+    check_schema()
+    return parts
+
+
+def services() -> "Services":
+    """Give this installation's services. Outside of `flask`, the command builds the app for as long as it runs."""
+    from flask import current_app
+
+    if not current_app:
+        ctx = click.get_current_context()
+        ctx.with_resource(ctx.obj().app_context())
     return cast("Services", current_app.extensions["exporter"])
 
 
 def check_schema() -> None:
     """Stop with one line unless the app database fits this version."""
+    from exporter.storage.database import schema_version
+    from exporter.storage.tables import SCHEMA_VERSION
+
     found = schema_version(services().database.engine)
     if found is None:
-        message = "The app database is not set up yet. Run: exporter init"
-        raise click.ClickException(message)
+        raise click.ClickException(f"The app database is not set up yet. Run: {program()} init")
     if found != SCHEMA_VERSION:
-        message = (
-            f"The app database has schema {found}, this version needs {SCHEMA_VERSION}. Run: exporter init"
+        raise click.ClickException(
+            f"The app database has schema {found}, this version needs {SCHEMA_VERSION}. Run: {program()} init"
         )
-        raise click.ClickException(message)
 
 
 def upgrade_schema() -> None:
     """Create or upgrade the app database."""
+    from flask import current_app
     from flask_migrate import upgrade
 
     upgrade(directory=current_app.extensions["migrate"].directory)
-
-
-def acting_user(parts: Services, username: str | None) -> User:
-    """Raise UserNotFound when nobody is named and there is not exactly one admin."""
-    if username is not None:
-        return parts.accounts.user_named(username)
-    admin = parts.accounts.only_admin()
-    if admin is None:
-        raise UserNotFound("There is not exactly one admin: say for whom with --user NAME")
-    return admin
-
-
-def told(error: ExporterError) -> str:
-    return "; ".join(_sentences(error.errors)) if isinstance(error, Invalid) else error.message
-
-
-def _sentences(errors: Mapping[str, Any], path: str = "") -> list[str]:
-    found: list[str] = []
-    for name, fault in errors.items():
-        place = f"{path}.{name}" if path else str(name)
-        found += _sentences(fault, place) if isinstance(fault, Mapping) else [f"{place}: {fault}"]
-    return found
 
 
 def read_password() -> str:
@@ -100,36 +177,3 @@ def read_password() -> str:
     if sys.stdin.isatty():
         return str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
     return sys.stdin.readline().rstrip("\r\n")
-
-
-def show_json(data: object) -> None:
-    click.echo(json.dumps(data, ensure_ascii=False, indent=2, default=str))
-
-
-def show_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, empty: str) -> None:
-    """Print rows under the names of `columns`; no cell is cut where the output is no terminal."""
-    if not rows:
-        click.echo(empty)
-        return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column.replace("_", " "), overflow="fold")
-    for row in rows:
-        table.add_row(*(shown(row[column]) for column in columns))
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=10_000)
-    console.print(table, soft_wrap=False)
-
-
-def shown(value: object) -> str:
-    from rich.markup import escape
-
-    if value is None:
-        return "-"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return escape(f"{value:,}" if isinstance(value, int) else str(value))

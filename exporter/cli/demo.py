@@ -2,20 +2,20 @@
 
 import secrets
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
-from flask.cli import with_appcontext
 
-from exporter.cli.base import Verb, services, show_table, upgrade_schema
-from exporter.cli.exports import save
+from exporter.cli.backend import Backend, Document
+from exporter.cli.base import Verb, services, upgrade_schema
+from exporter.cli.output import as_json, program, show_json, show_table
 from exporter.cli.running import run_to_end
-from exporter.datasources import DatasourceValues
+from exporter.cli.saving import save
 from exporter.errors import DatasourceNotFound, UserNotFound
-from exporter.jobs.requests import JobRequest
-from exporter.model import Datasource, Job, JobStatus, Role, User
-from exporter.sample import make_shop
-from exporter.wiring import Services
+from exporter.model import JobStatus, Role
+
+if TYPE_CHECKING:
+    from exporter.wiring import Services
 
 FORMATS = ("csv", "json", "parquet", "excel")
 USERNAME = "demo"
@@ -23,60 +23,73 @@ DATASOURCE = "shop"
 
 
 @click.command(cls=Verb)
-@with_appcontext
-def demo() -> None:
-    """Make a sample shop database and export its orders in every format."""
-    upgrade_schema()
+@as_json
+def demo(*, as_json: bool) -> None:
+    """Make a sample shop database and export its orders in every format.
+
+    Example: exporter demo
+    """
+    from exporter.cli.local import LocalBackend
+
     parts = services()
-    user, password = _user(parts)
-    datasource = _datasource(parts)
+    upgrade_schema()
+    password = _new_password(parts)
+    backend = LocalBackend(parts, USERNAME)
+    datasource = _datasource(backend, parts.settings.instance_path / "demo-shop.sqlite3")
     folder = parts.settings.instance_path / "demo"
     folder.mkdir(exist_ok=True)
-    jobs = run_to_end(parts, user, [_submit(parts, user, datasource, name) for name in FORMATS])
-    rows = [_saved(parts, job, folder) for job in jobs]
+    jobs = run_to_end(backend, [_submit(backend, datasource, name) for name in FORMATS], quiet=as_json)
+    rows = [_saved(backend, job, folder) for job in jobs]
+    if as_json:
+        show_json({"folder": str(folder), "files": rows, "username": USERNAME, "password": password})
+        return
     show_table(rows, ("file", "rows", "bytes", "seconds"), empty="")
     click.echo(f"\nThe files are in {folder}")
-    click.echo("Start the server:  exporter serve")
+    click.echo(f"Start the server:  {program()} serve")
     click.echo(_how_to_log_in(password))
 
 
-def _user(parts: Services) -> tuple[User, str | None]:
-    """Find or create the demo's admin; the password is known only when it was made now."""
+def _new_password(parts: "Services") -> str | None:
+    """See to it that the demo's admin exists; the password is known only when it was made now."""
     try:
-        return parts.accounts.user_named(USERNAME), None
+        parts.accounts.user_named(USERNAME)
     except UserNotFound:
         password = secrets.token_urlsafe(9)
-        return parts.accounts.create_user(USERNAME, password, role=Role.ADMIN), password
+        parts.accounts.create_user(USERNAME, password, role=Role.ADMIN)
+        return password
+    return None
 
 
-def _datasource(parts: Services) -> Datasource:
-    path = parts.settings.instance_path / "demo-shop.sqlite3"
+def _datasource(backend: Backend, path: Path) -> Document:
+    from exporter.sample import make_shop
+
     if not path.exists():
         click.echo("Making a sample shop with 100,000 orders …", err=True)
         make_shop(path)
     try:
-        return parts.datasources.named(DATASOURCE, None)
+        return backend.datasource(DATASOURCE)
     except DatasourceNotFound:
-        values = DatasourceValues(name=DATASOURCE, url=f"sqlite:///{path}", is_shared=True)
-        return parts.datasources.register(values)
+        return backend.add_datasource({"name": DATASOURCE, "url": f"sqlite:///{path}", "is_shared": True})
 
 
-def _submit(parts: Services, user: User, datasource: Datasource, format_name: str) -> Job:
-    request = JobRequest(datasource=datasource.id, format=format_name, filters={"table": "orders"})
-    job, _ = parts.jobs.submit(request, user)
-    return job
+def _submit(backend: Backend, datasource: Document, format_name: str) -> Document:
+    return backend.submit(
+        {"datasource": datasource["id"], "format": format_name, "filters": {"table": "orders"}}
+    )
 
 
-def _saved(parts: Services, job: Job, folder: Path) -> dict[str, Any]:
-    if job.status is not JobStatus.COMPLETED or job.started_at is None or job.completed_at is None:
-        message = f"The {job.format} export {job.status}: {job.error_message}"
-        raise click.ClickException(message)
-    seconds = (job.completed_at - job.started_at).total_seconds()
-    path = save(parts, job, folder)
-    return {"file": path.name, "rows": job.row_count, "bytes": job.file_size, "seconds": f"{seconds:.1f}"}
+def _saved(backend: Backend, job: Document, folder: Path) -> Document:
+    if job["status"] != JobStatus.COMPLETED:
+        raise click.ClickException(f"The {job['format']} export {job['status']}: {job['error_message']}")
+    return {
+        "file": save(backend, job, folder).name,
+        "rows": job["row_count"],
+        "bytes": job["file_size"],
+        "seconds": round(job["row_count"] / job["rows_per_second"], 1),
+    }
 
 
 def _how_to_log_in(password: str | None) -> str:
     if password is not None:
         return f"Log in as:         {USERNAME} with password {password} (shown this once)"
-    return f"Log in as:         {USERNAME}; new password: exporter users set-password {USERNAME}"
+    return f"Log in as:         {USERNAME}; new password: {program()} users set-password {USERNAME}"

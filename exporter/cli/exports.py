@@ -1,97 +1,101 @@
 """exporter exports …"""
 
-import shutil
+import json
 from pathlib import Path
 from typing import Any
 
 import click
 
-from exporter.cli.base import (
-    Noun,
-    acting_user,
-    as_json,
-    as_user,
-    services_command,
-    show_json,
-    show_table,
-)
+from exporter.cli.backend import Backend, Document
+from exporter.cli.base import Noun, as_user, backend_command, reaching_group
+from exporter.cli.output import as_json, program, show_document, show_json, show_table, show_warnings
+from exporter.cli.request import export_request
 from exporter.cli.running import run_to_end
-from exporter.errors import Invalid
-from exporter.jobs.documents import attempt_document, job_document
-from exporter.jobs.requests import JobRequest
-from exporter.model import Job, JobStatus, User
-from exporter.query import parse_where
-from exporter.storage.jobs import JobQuery
-from exporter.wiring import Services
+from exporter.cli.saving import as_output, own_name, save
+from exporter.model import JobStatus, Page
 
-WORDS = {"true": True, "false": False, "yes": True, "no": False}
+FORMATS = click.Choice(["csv", "json", "parquet", "excel"])
+as_job = click.argument("job_id", metavar="ID")
 
 
 @click.group(cls=Noun)
+@reaching_group
 def exports() -> None:
-    """Export jobs."""
+    """Export jobs, here or on a server elsewhere.
+
+    Example: exporter exports --server https://data.example list
+    """
 
 
 @exports.command()
 @click.argument("datasource")
 @click.option("--table", help="Needed unless the datasource is bound to a table or a query.")
+@click.option("--format", "format_name", type=FORMATS, help="csv, if left out.")
+@click.option("--columns", metavar="A,B", help="All, if left out.")
 @click.option(
-    "--format",
-    "format_name",
-    type=click.Choice(["csv", "json", "parquet", "excel"]),
-    help="csv, if left out.",
+    "--where", multiple=True, metavar="CONDITION", help="e.g. 'price >= 10'. Repeat: all must hold."
 )
-@click.option("--columns", help="Comma-separated; all, if left out.")
-@click.option("--where", multiple=True, help="A condition, e.g. --where 'price >= 10'. All must hold.")
-@click.option("--order-by", help="e.g. 'created_at DESC, id'")
-@click.option("--group-by", help="e.g. 'city, year'")
-@click.option("--limit", type=int, help="At most so many rows.")
-@click.option("--template", help="Start from this template.")
-@click.option("--option", "options", multiple=True, help="e.g. --option delimiter=';'")
+@click.option("--order-by", metavar="A,B", help="e.g. 'created_at DESC, id'")
+@click.option("--group-by", metavar="A,B", help="e.g. 'city, year'; the rows are the groups.")
+@click.option("--limit", type=int, metavar="N", help="At most so many rows.")
+@click.option("--date-from", metavar="DATE", help="From this day or moment on, in the date column.")
+@click.option("--date-to", metavar="DATE", help="To the end of this day, or to this moment.")
+@click.option("--template", metavar="NAME", help="Start from this template.")
+@click.option("--option", "options", multiple=True, metavar="NAME=VALUE", help="e.g. delimiter=tab. Repeat.")
 @click.option("--name", help="What to call the job.")
-@click.option("--output", type=click.Path(path_type=Path), help="Where to put the finished file.")
+@as_output("Where to put the finished file.")
 @as_user
 @as_json
-@services_command
+@backend_command
 def create(
-    parts: Services,
+    backend: Backend,
     datasource: str,
     *,
-    username: str | None,
+    template: str | None,
     output: Path | None,
     as_json: bool,
     **asked: Any,
 ) -> None:
-    """Export and wait: exporter exports create shop --table orders --where "total > 100" --output big.csv"""
-    user = acting_user(parts, username)
-    job, _ = parts.jobs.submit(_request(parts, user, datasource, asked), user)
-    _finish(parts, user, job, output=output, as_json=as_json)
+    """Export, and wait for the end.
+
+    Ctrl-C cancels the export.
+
+    Example: exporter exports create shop --table orders --where "total > 100" --output big.csv
+    """
+    body = export_request(asked)
+    body["datasource"] = backend.datasource(datasource)["id"]
+    if template is not None:
+        body["template"] = backend.template(template)["id"]
+    else:
+        body.setdefault("format", "csv")
+    _finish(backend, backend.submit(body), output=output, as_json=as_json)
 
 
 @exports.command("list")
 @click.option("--status", type=click.Choice([status.value for status in JobStatus]))
-@click.option("--format", "format_name", type=click.Choice(["csv", "json", "parquet", "excel"]))
-@click.option("--search", help="In datasource name, error message and job name.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
+@click.option("--format", "format_name", type=FORMATS)
+@click.option("--search", metavar="TEXT", help="In datasource name, error message and job name.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, metavar="N")
 @as_user
 @as_json
-@services_command
+@backend_command
 def list_exports(
-    parts: Services,
+    backend: Backend,
     *,
     status: str | None,
     format_name: str | None,
     search: str | None,
     limit: int,
-    username: str | None,
     as_json: bool,
 ) -> None:
-    """List the newest jobs."""
-    user = acting_user(parts, username)
-    query = JobQuery(status=status, format=format_name, search=search, page_size=limit)
-    jobs = [_document(parts, job) for job in parts.jobs.page(query, user).items]
+    """List the newest jobs.
+
+    Example: exporter exports list --status failed
+    """
+    asked = {"status": status, "format": format_name, "search": search}
+    jobs, total = backend.jobs({name: value for name, value in asked.items() if value}, limit=limit)
     if as_json:
-        show_json({"export_jobs": jobs})
+        show_json({"export_jobs": jobs, "pagination": _pagination(total, limit)})
         return
     rows = [
         {**job, "datasource": job["datasource"]["name"], "progress": f"{job['progress']}%"} for job in jobs
@@ -101,151 +105,126 @@ def list_exports(
 
 
 @exports.command()
-@click.argument("job_id", metavar="ID")
+@as_job
 @as_user
 @as_json
-@services_command
-def show(parts: Services, job_id: str, *, username: str | None, as_json: bool) -> None:
-    """Show one job with its attempts."""
-    job = parts.jobs.get(job_id, acting_user(parts, username))
-    attempts = [attempt_document(attempt) for attempt in parts.jobs.attempts(job)]
-    document = {**_document(parts, job), "attempts": attempts}
+@backend_command
+def show(backend: Backend, job_id: str, *, as_json: bool) -> None:
+    """Show one job with its attempts.
+
+    Example: exporter exports show ID --json
+    """
+    job = backend.job(job_id)
     if as_json:
-        show_json(document)
-        return
-    for name, value in document.items():
-        if value not in (None, [], {}):
-            click.echo(f"{name}: {value}")
+        show_json(job)
+    else:
+        show_document(job)
 
 
 @exports.command()
-@click.argument("job_id", metavar="ID")
-@as_user
-@services_command
-def cancel(parts: Services, job_id: str, *, username: str | None) -> None:
-    """Cancel a pending or running job."""
-    parts.jobs.cancel(parts.jobs.get(job_id, acting_user(parts, username)))
-    click.echo("Export job cancelled")
-
-
-@exports.command()
-@click.argument("job_id", metavar="ID")
-@click.option("--output", type=click.Path(path_type=Path), help="Where to put the finished file.")
+@as_job
 @as_user
 @as_json
-@services_command
-def retry(parts: Services, job_id: str, *, output: Path | None, username: str | None, as_json: bool) -> None:
-    """Run a failed or cancelled job again, and wait."""
-    user = acting_user(parts, username)
-    job = parts.jobs.retry(parts.jobs.get(job_id, user))
-    _finish(parts, user, job, output=output, as_json=as_json)
+@backend_command
+def cancel(backend: Backend, job_id: str, *, as_json: bool) -> None:
+    """Cancel a pending or running job.
+
+    Example: exporter exports cancel ID
+    """
+    job = backend.cancel(job_id)
+    if as_json:
+        show_json(job)
+    else:
+        click.echo("Export job cancelled")
 
 
 @exports.command()
-@click.argument("job_id", metavar="ID")
+@as_job
+@as_output("Where to put the finished file.")
 @as_user
-@services_command
-def delete(parts: Services, job_id: str, *, username: str | None) -> None:
-    """Delete a job and its file."""
-    parts.jobs.delete(parts.jobs.get(job_id, acting_user(parts, username)))
+@as_json
+@backend_command
+def retry(backend: Backend, job_id: str, *, output: Path | None, as_json: bool) -> None:
+    """Run a failed or cancelled job again, and wait.
+
+    Example: exporter exports retry ID --output orders.csv
+    """
+    _finish(backend, backend.retry(job_id), output=output, as_json=as_json)
+
+
+@exports.command()
+@as_job
+@as_user
+@backend_command
+def delete(backend: Backend, job_id: str) -> None:
+    """Delete a job and its file.
+
+    Example: exporter exports delete ID
+    """
+    backend.delete(job_id)
     click.echo("Export job deleted")
 
 
 @exports.command()
-@click.argument("job_id", metavar="ID")
-@click.option("--output", type=click.Path(path_type=Path), help="Default: the export's own name, here.")
+@as_job
+@as_output("Default: the export's own name, here.")
 @as_user
-@services_command
-def download(parts: Services, job_id: str, *, output: Path | None, username: str | None) -> None:
-    """Copy a finished file."""
-    job = parts.jobs.get(job_id, acting_user(parts, username))
-    target = save(parts, job, output or Path(job.file_name or job.id))
+@backend_command
+def download(backend: Backend, job_id: str, *, output: Path | None) -> None:
+    """Put a finished file where you want it, whole or not at all.
+
+    Example: exporter exports download ID --output orders.csv
+    """
+    job = backend.job(job_id)
+    click.echo(str(save(backend, job, output or Path(own_name(job)))))
+
+
+@exports.command()
+@as_job
+@as_output("Write it there instead of on the terminal.")
+@as_user
+@as_json
+@backend_command
+def receipt(backend: Backend, job_id: str, *, output: Path | None, as_json: bool) -> None:
+    """Print the proof of a finished export, as JSON, for exporter verify.
+
+    Example: exporter exports receipt ID --output receipt.json
+    """
+    del as_json  # it is nothing else
+    found = backend.receipt(job_id)
+    if output is None:
+        show_json(found)
+        return
+    target = output / f"{job_id}.receipt.json" if output.is_dir() else output
+    try:
+        target.write_text(json.dumps(found, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    except OSError as exc:
+        raise click.ClickException(f"{target} cannot be written: {exc.strerror}") from exc
     click.echo(str(target))
 
 
-def save(parts: Services, job: Job, target: Path) -> Path:
-    """Copy the job's file to `target`, or into it where that is a folder; whole or not at all."""
-    if target.is_dir():
-        target = target / (job.file_name or job.id)
-    partial = target.with_name(f".{target.name}.{job.id}")
-    try:
-        with parts.jobs.open_file(job) as file, partial.open("wb") as copy:
-            shutil.copyfileobj(file, copy, 1024 * 1024)
-        partial.replace(target)
-    except OSError as exc:
-        message = f"{target} cannot be written: {exc.strerror}"
-        raise click.ClickException(message) from exc
-    finally:
-        partial.unlink(missing_ok=True)
-    return target
-
-
-def _finish(parts: Services, user: User, job: Job, *, output: Path | None, as_json: bool) -> None:
-    (job,) = run_to_end(parts, user, [job], quiet=as_json)
+def _finish(backend: Backend, job: Document, *, output: Path | None, as_json: bool) -> None:
+    (job,) = run_to_end(backend, [job], quiet=as_json)
     if as_json:
-        show_json(_document(parts, job))
-    if job.status is not JobStatus.COMPLETED:
-        raise click.ClickException(job.error_message or f"The export was {job.status}")
-    if output is not None:
-        target = save(parts, job, output)
-    if not as_json:
-        for warning in job.warnings:
-            click.echo(f"Warning: {warning['message']} ({warning['count']:,})", err=True)
-        where = f"is at {target}" if output is not None else f"awaits: exporter exports download {job.id}"
-        click.echo(f"{job.row_count or 0:,} rows, {job.file_size or 0:,} bytes; the file {where}")
+        show_json(job)
+    if job["status"] != JobStatus.COMPLETED:
+        raise click.ClickException(job["error_message"] or f"The export was {job['status']}")
+    target = save(backend, job, output) if output is not None else None
+    if as_json:
+        return
+    show_warnings([f"{warning['message']} ({warning['count']:,})" for warning in job["warnings"]])
+    awaits = f"awaits: {program()} exports download {job['id']}{backend.flags}"
+    where = f"is at {target}" if target is not None else awaits
+    click.echo(f"{job['row_count'] or 0:,} rows, {job['file_size'] or 0:,} bytes; the file {where}")
 
 
-def _request(parts: Services, user: User, datasource: str, asked: dict[str, Any]) -> JobRequest:
-    faults: dict[str, Any] = {}
-    filters = {
-        "table": asked["table"],
-        "columns": _names(asked["columns"]),
-        "where_conditions": _conditions(asked["where"], faults),
-        "order_by": asked["order_by"],
-        "group_by": asked["group_by"],
-        "limit": asked["limit"],
+def _pagination(total: int, limit: int) -> Document:
+    page: Page[None] = Page(items=(), number=1, size=limit, total=total)
+    return {
+        "total_count": total,
+        "page_count": page.count,
+        "current_page": 1,
+        "has_next": page.count > 1,
+        "has_previous": False,
+        "page_size": limit,
     }
-    options = _options(asked["options"], faults)
-    if faults:
-        raise Invalid(faults)
-    template = asked["template"]
-    return JobRequest(
-        datasource=parts.datasources.named(datasource, user).id,
-        format=asked["format_name"] or (None if template else "csv"),
-        filters={name: value for name, value in filters.items() if value not in (None, [])},
-        options=options,
-        template=parts.templates.named(template, user).id if template else None,
-        name=asked["name"],
-    )
-
-
-def _names(text: str | None) -> list[str] | None:
-    return [name.strip() for name in text.split(",")] if text is not None else None
-
-
-def _conditions(texts: tuple[str, ...], faults: dict[str, Any]) -> list[Any]:
-    found = []
-    for text in texts:
-        try:
-            found.append(parse_where(text))
-        except ValueError as exc:
-            faults["--where"] = str(exc)
-    return found
-
-
-def _options(texts: tuple[str, ...], faults: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals:
-            faults["--option"] = f"{text!r} is not of the form name=value"
-        else:
-            found[name] = WORDS.get(
-                value.lower(), int(value) if value.isascii() and value.isdigit() else value
-            )
-    return found
-
-
-def _document(parts: Services, job: Job) -> dict[str, Any]:
-    position = parts.jobs.queue_position(job)
-    return job_document(job, now=parts.clock(), queue_position=position, download_url=None)

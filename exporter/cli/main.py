@@ -3,8 +3,9 @@
 `exporter …` and `flask --app wsgi …` run the same commands.
 """
 
+from typing import TYPE_CHECKING
+
 import click
-from flask import Flask
 
 from exporter.cli.admin import cleanup, doctor, init
 from exporter.cli.datasources import datasources
@@ -16,6 +17,9 @@ from exporter.cli.tokens import tokens
 from exporter.cli.users import users
 from exporter.cli.verify import verify
 from exporter.version import __version__
+
+if TYPE_CHECKING:
+    from flask import Flask
 
 COMMANDS: tuple[click.Command, ...] = (
     demo,
@@ -40,7 +44,7 @@ class InOrder(click.Group):
         return list(self.commands)
 
 
-@click.group(cls=InOrder, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group("exporter", cls=InOrder, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="exporter")
 def cli() -> None:
     """Export tables from SQLite and PostgreSQL to CSV, JSON, Parquet and Excel files that are provably whole.
@@ -53,7 +57,7 @@ for command in COMMANDS:
     cli.add_command(command)
 
 
-def register_commands(app: Flask) -> None:
+def register_commands(app: "Flask") -> None:
     """Offer the same commands under `flask --app wsgi`."""
     for each in COMMANDS:
         app.cli.add_command(each)

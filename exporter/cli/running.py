@@ -1,62 +1,66 @@
-"""Seeing jobs to their end from a terminal, whether or not a server is up."""
+"""Seeing jobs to their end from a terminal, wherever they run."""
 
-import time
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from exporter.jobs.engine import AlreadyServed
-from exporter.model import Job, JobStatus, User
-from exporter.wiring import Services
+from exporter.cli.backend import Backend, Document, Look
+from exporter.cli.interrupt import Interrupt
+from exporter.cli.output import told
+from exporter.errors import Conflict, ExporterError
+from exporter.model import JobStatus
 
-LOOK_SECONDS = 0.1
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
 ENDED = frozenset({JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED})
 
 
-def run_to_end(parts: Services, user: User, jobs: Sequence[Job], *, quiet: bool = False) -> list[Job]:
-    """Run the jobs here, or leave them to the server that holds this instance, and watch until all ended.
-
-    Ctrl-C cancels what has not ended. The engine is stopped afterwards: call this once in a process.
-    """
-    try:
-        parts.engine.start(only=frozenset(job.id for job in jobs))
-    except AlreadyServed as exc:
-        if not quiet:
-            click.echo(f"Handed to the server: {exc.facts['holder']}", err=True)
-    try:
-        return _watch(parts, user, jobs, Console(stderr=True, quiet=quiet))
-    except KeyboardInterrupt:
-        _cancel(parts, user, jobs)
-        raise
-    finally:
-        parts.engine.stop(grace=parts.settings.shutdown_grace_seconds)
+def run_to_end(backend: Backend, jobs: Sequence[Document], *, quiet: bool = False) -> list[Document]:
+    """Watch until all jobs have ended. Ctrl-C cancels those that have not."""
+    with Interrupt() as interrupt, backend.running(jobs) as look:
+        try:
+            return _watch(look, jobs, interrupt, quiet=quiet)
+        except KeyboardInterrupt:
+            _cancel(backend, jobs)
+            raise click.ClickException("Interrupted: the export was cancelled") from None
 
 
-def _watch(parts: Services, user: User, jobs: Sequence[Job], console: Console) -> list[Job]:
-    with _bars(console) as bars:
-        tasks = [bars.add_task(f"{job.datasource_name} → {job.format}", total=None) for job in jobs]
+def _watch(look: Look, jobs: Sequence[Document], interrupt: Interrupt, *, quiet: bool) -> list[Document]:
+    with _bars(quiet=quiet) as bars:
+        tasks = [bars.add_task(f"{job['datasource']['name']} → {job['format']}", total=None) for job in jobs]
         while True:
-            now = [parts.jobs.get(job.id, user) for job in jobs]
+            looks = [look(job["id"]) for job in jobs]
+            now = [job for job, _ in looks]
             for task, job in zip(tasks, now, strict=True):
-                total = job.row_count if job.status in ENDED else job.rows_total
-                bars.update(task, completed=job.row_count or 0, total=total)
-            if all(job.status in ENDED for job in now):
+                total = job["row_count"] if job["status"] in ENDED else job["rows_total"]
+                bars.update(task, completed=job["row_count"] or 0, total=total)
+            if all(job["status"] in ENDED for job in now):
                 return now
-            time.sleep(LOOK_SECONDS)
+            interrupt.sleep(max(pause for _, pause in looks))
 
 
-def _cancel(parts: Services, user: User, jobs: Sequence[Job]) -> None:
+def _cancel(backend: Backend, jobs: Sequence[Document]) -> None:
     for job in jobs:
-        if parts.jobs.get(job.id, user).status not in ENDED:
-            parts.jobs.cancel(job)
+        try:
+            backend.cancel(job["id"])
+        except Conflict:
+            continue  # it had ended
+        except ExporterError as exc:
+            raise click.ClickException(
+                f"Interrupted, but job {job['id']} may go on, it could not be cancelled: {told(exc)}"
+            ) from exc
 
 
-def _bars(console: Console) -> Progress:
+def _bars(*, quiet: bool) -> "Progress":
     """Show moving bars on a terminal, and nothing elsewhere."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True, quiet=quiet)
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
         TextColumn("rows"),

@@ -8,15 +8,12 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import click
-from flask import current_app
-from flask.cli import with_appcontext
 
 from exporter import log
 from exporter.cli.base import Verb, check_schema, services, upgrade_schema
-from exporter.wiring import Services
 
 if TYPE_CHECKING:
-    from flask import Flask
+    from exporter.wiring import Services
 
 logger = logging.getLogger(__name__)
 
@@ -26,14 +23,19 @@ CHANNEL_TIMEOUT_SECONDS = 120
 
 
 @click.command(cls=Verb)
-@click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535))
-@click.option("--threads", default=8, show_default=True, type=click.IntRange(1, 64))
-@with_appcontext
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option(
+    "--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="0: any free one."
+)
+@click.option(
+    "--threads", default=8, show_default=True, type=click.IntRange(1, 64), help="Requests answered at once."
+)
 def serve(host: str, port: int, threads: int) -> None:
-    """Serve the API and run the exports: exporter serve --port 8000
+    """Serve the API and run the exports.
 
     SIGTERM lets running exports finish within the grace; a second one stops at once.
+
+    Example: exporter serve --port 8000
     """
     parts = services()
     log.configure(parts.settings.log_format)
@@ -41,16 +43,16 @@ def serve(host: str, port: int, threads: int) -> None:
         upgrade_schema()
     check_schema()
     parts.engine.start()
-    server = _server(current_app._get_current_object(), parts, host, port, threads)  # type: ignore[attr-defined]  # noqa: SLF001 - Flask's documented way
-    _serve_until_told(server, parts)
+    _serve_until_told(_server(parts, host, port, threads), parts)
 
 
-def _server(app: "Flask", parts: Services, host: str, port: int, threads: int) -> Any:
+def _server(parts: "Services", host: str, port: int, threads: int) -> Any:
+    from flask import current_app
     from waitress.server import create_server
 
     try:
         return create_server(
-            app,
+            current_app._get_current_object(),  # type: ignore[attr-defined]  # noqa: SLF001 - Flask's documented way
             host=host,
             port=port,
             threads=threads,
@@ -61,11 +63,10 @@ def _server(app: "Flask", parts: Services, host: str, port: int, threads: int) -
         )
     except OSError as exc:
         parts.engine.stop(grace=0)
-        message = f"Cannot listen on {host}:{port}: {exc.strerror}"
-        raise click.ClickException(message) from exc
+        raise click.ClickException(f"Cannot listen on {host}:{port}: {exc.strerror}") from exc
 
 
-def _serve_until_told(server: Any, parts: Services) -> None:
+def _serve_until_told(server: Any, parts: "Services") -> None:
     """Answer in threads while this one waits for a signal; then stop in order and leave the process.
 
     It leaves by `os._exit`: a slot that does not let go would otherwise be joined for ever at exit.

@@ -2,38 +2,39 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import click
 
-from exporter.cli.base import Noun, acting_user, as_json, as_user, services_command, show_json, show_table
+from exporter.cli.backend import Backend, Document
+from exporter.cli.base import Noun, as_user, backend_command, reaching_group
+from exporter.cli.output import as_json, show_document, show_json, show_table
 from exporter.errors import BadRequest, Invalid
-from exporter.jobs.receipt import instant
-from exporter.model import Template, TemplateType
-from exporter.storage.templates import TemplateQuery
-from exporter.templates import TemplateValues
-from exporter.wiring import Services
+from exporter.model import TemplateType
 
-ALL = 1_000_000
 KEYS = frozenset({"format", "filters", "options"})
 
 
 @click.group(cls=Noun)
+@reaching_group
 def templates() -> None:
-    """Named, reusable configurations."""
+    """Named, reusable configurations, here or on a server.
+
+    Example: exporter templates --server https://data.example list
+    """
 
 
 @templates.command("list")
 @as_user
 @as_json
-@services_command
-def list_templates(parts: Services, *, username: str | None, as_json: bool) -> None:
-    """List the templates that the user may use."""
-    user = acting_user(parts, username)
-    query = TemplateQuery(visible_to=None if user.is_admin else user.id, page_size=ALL)
-    rows = [_row(template) for template in parts.templates.page(query).items]
+@backend_command
+def list_templates(backend: Backend, *, as_json: bool) -> None:
+    """List the templates that the user may use.
+
+    Example: exporter templates list
+    """
+    rows = backend.templates()
     if as_json:
-        show_json({"templates": rows})
+        show_json({"templates": rows, "total_count": len(rows)})
     else:
         columns = ("name", "template_type", "format", "usage_count", "is_active", "owner")
         show_table(rows, columns, empty="There are no templates yet.")
@@ -42,11 +43,18 @@ def list_templates(parts: Services, *, username: str | None, as_json: bool) -> N
 @templates.command()
 @click.argument("name")
 @as_user
-@services_command
-def show(parts: Services, name: str, *, username: str | None) -> None:
-    """Print a template with its configuration, as JSON."""
-    template = parts.templates.named(name, acting_user(parts, username))
-    show_json({**_row(template), "configuration": dict(template.configuration)})
+@as_json
+@backend_command
+def show(backend: Backend, name: str, *, as_json: bool) -> None:
+    """Show a template with its configuration.
+
+    Example: exporter templates show monthly --json
+    """
+    template = backend.template(name)
+    if as_json:
+        show_json(template)
+    else:
+        show_document(template)
 
 
 @templates.command()
@@ -56,9 +64,10 @@ def show(parts: Services, name: str, *, username: str | None) -> None:
     "path",
     required=True,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
     help="JSON: {format, filters, options}",
 )
-@click.option("--description", default="", help="What it is for.")
+@click.option("--description", metavar="TEXT", default="", help="What it is for.")
 @click.option(
     "--type",
     "template_type",
@@ -68,57 +77,50 @@ def show(parts: Services, name: str, *, username: str | None) -> None:
     help="Who may use it.",
 )
 @as_user
-@services_command
+@as_json
+@backend_command
 def create(
-    parts: Services, name: str, *, path: Path, description: str, template_type: str, username: str | None
+    backend: Backend, name: str, *, path: Path, description: str, template_type: str, as_json: bool
 ) -> None:
-    """Create a template: exporter templates create monthly --file monthly.json"""
-    values = TemplateValues(
-        name=name,
-        description=description,
-        configuration=_configuration(path),
-        template_type=TemplateType(template_type),
-    )
-    template = parts.templates.create(values, acting_user(parts, username))
-    click.echo(f"Template {template.name} created")
+    """Create a template from a file.
+
+    Example: exporter templates create monthly --file monthly.json
+    """
+    values = {
+        "name": name,
+        "description": description,
+        "configuration": _configuration(path),
+        "template_type": template_type,
+    }
+    template = backend.create_template(values)
+    if as_json:
+        show_json(template)
+    else:
+        click.echo(f"Template {template['name']} created")
 
 
 @templates.command()
 @click.argument("name")
 @as_user
-@services_command
-def delete(parts: Services, name: str, *, username: str | None) -> None:
-    """Delete a template; the exports made with it stay."""
-    user = acting_user(parts, username)
-    parts.templates.delete(parts.templates.named(name, user), user)
-    click.echo(f"Template {name} deleted")
+@backend_command
+def delete(backend: Backend, name: str) -> None:
+    """Delete a template; the exports made with it stay.
+
+    Example: exporter templates delete monthly
+    """
+    template = backend.template(name)
+    backend.delete_template(template["id"])
+    click.echo(f"Template {template['name']} deleted")
 
 
-def _configuration(path: Path) -> dict[str, Any]:
+def _configuration(path: Path) -> Document:
+    """Raise BadRequest or Invalid."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as exc:
-        message = f"{path} is not JSON: {exc}"
-        raise BadRequest(message) from exc
+    except (ValueError, RecursionError) as exc:
+        raise BadRequest(f"{path} is not JSON: {exc}") from exc
     if not isinstance(value, dict):
-        message = f"{path} must hold one JSON object"
-        raise BadRequest(message)
+        raise BadRequest(f"{path} must hold one JSON object")
     if unknown := sorted(value.keys() - KEYS):
-        raise Invalid(dict.fromkeys(unknown, "Unknown field"))
+        raise Invalid({"configuration": dict.fromkeys(unknown, "Unknown field")})
     return value
-
-
-def _row(template: Template) -> dict[str, Any]:
-    return {
-        "id": template.id,
-        "name": template.name,
-        "description": template.description,
-        "template_type": template.template_type.value,
-        "format": template.configuration["format"],
-        "usage_count": template.usage_count,
-        "has_filters": bool(template.configuration.get("filters")),
-        "is_active": template.is_active,
-        "owner": template.owner,
-        "created_at": instant(template.created_at),
-        "updated_at": instant(template.updated_at),
-    }

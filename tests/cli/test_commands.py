@@ -4,40 +4,6 @@ import csv
 import json
 
 import pytest
-from click.testing import CliRunner
-from flask.cli import ScriptInfo
-
-from exporter import create_app
-from exporter.cli.main import cli
-from exporter.settings import load_settings
-from tests.conftest import close
-
-
-@pytest.fixture
-def run(instance):
-    """Run one command in a process's stead: its own app, its own engine."""
-
-    def run_command(*arguments: str, stdin: str = "", code: int = 0, **environ: str):
-        apps = []
-
-        def build():
-            values = {f"EXPORTER_{name}": value for name, value in environ.items()}
-            apps.append(create_app(load_settings({"EXPORTER_INSTANCE_PATH": str(instance), **values})))
-            return apps[-1]
-
-        answer = CliRunner().invoke(cli, list(arguments), input=stdin, obj=ScriptInfo(create_app=build))
-        for app in apps:
-            close(app)
-        assert answer.exit_code == code, answer.output
-        return answer
-
-    return run_command
-
-
-@pytest.fixture
-def shop_registered(run, shop):
-    run("users", "create", "ada", "--admin", stdin="pw\n")
-    run("datasources", "add", "shop", f"sqlite:///{shop}", "--shared")
 
 
 def test_init_creates_an_admin_once(run):
@@ -169,7 +135,7 @@ def test_templates_are_made_from_a_file_and_used(run, shop_registered, tmp_path)
         json.dumps({"format": "json", "filters": {"table": "orders", "columns": ["id"], "limit": 2}})
     )
     run("templates", "create", "ids", "--file", str(path))
-    assert json.loads(run("templates", "show", "ids").output)["configuration"]["format"] == "json"
+    assert json.loads(run("templates", "show", "ids", "--json").output)["configuration"]["format"] == "json"
     target = tmp_path / "ids.json"
     run("exports", "create", "shop", "--template", "ids", "--output", str(target))
     assert json.loads(target.read_text()) == [{"id": 1}, {"id": 2}]

@@ -1,0 +1,158 @@
+"""The backend that is this installation: the services, with no server in between."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any
+
+import click
+from flask import current_app
+
+from exporter.cli.backend import Document, Look
+from exporter.cli.documents import (
+    column_document,
+    datasource_document,
+    table_document,
+    template_detail,
+    template_document,
+)
+from exporter.datasources import DatasourceValues
+from exporter.errors import UserNotFound
+from exporter.jobs.documents import attempt_document, job_document
+from exporter.jobs.engine import AlreadyServed
+from exporter.jobs.requests import JobRequest
+from exporter.model import Datasource, Job, Template, TemplateType, User
+from exporter.storage.jobs import JobQuery
+from exporter.storage.templates import TemplateQuery
+from exporter.templates import TemplateValues
+from exporter.wiring import Services
+
+LOOK_SECONDS = 0.1
+BLOCK_BYTES = 1024 * 1024
+ALL = 1_000_000
+
+
+class LocalBackend:
+    """Jobs and templates are those of `username`, else of the only admin; datasources are an admin's business."""
+
+    flags = ""
+
+    def __init__(self, parts: Services, username: str | None) -> None:
+        self._parts = parts
+        self._username = username
+
+    @cached_property
+    def user(self) -> User:
+        """Raise UserNotFound when nobody is named and there is not exactly one admin."""
+        if self._username is not None:
+            return self._parts.accounts.user_named(self._username)
+        admin = self._parts.accounts.only_admin()
+        if admin is None:
+            raise UserNotFound("There is not exactly one admin: say for whom with --user NAME")
+        return admin
+
+    def datasources(self) -> list[Document]:
+        return [datasource_document(found) for found in self._parts.datasources.all(None)]
+
+    def datasource(self, name: str) -> Document:
+        return datasource_document(self._parts.datasources.named(name, None))
+
+    def add_datasource(self, values: Document) -> Document:
+        return datasource_document(self._parts.datasources.register(DatasourceValues(**values)))
+
+    def test_datasource(self, datasource_id: str) -> Document:
+        connection = self._parts.datasources.test(self._datasource(datasource_id))
+        return {
+            "server_version": connection.server_version,
+            "milliseconds": round(connection.milliseconds, 1),
+            "warnings": list(connection.warnings),
+        }
+
+    def tables(self, datasource_id: str) -> list[Document]:
+        found = self._parts.datasources.tables(self._datasource(datasource_id))
+        return [table_document(table) for table in found]
+
+    def columns(self, datasource_id: str, table: str | None) -> list[Document]:
+        relation = self._parts.datasources.relation(self._datasource(datasource_id), table)
+        return [column_document(column) for column in relation.columns]
+
+    def remove_datasource(self, datasource_id: str) -> None:
+        self._parts.datasources.delete(self._datasource(datasource_id))
+
+    def templates(self) -> list[Document]:
+        query = TemplateQuery(visible_to=None if self.user.is_admin else self.user.id, page_size=ALL)
+        return [template_document(found) for found in self._parts.templates.page(query).items]
+
+    def template(self, name: str) -> Document:
+        return template_detail(self._parts.templates.named(name, self.user))
+
+    def create_template(self, values: Document) -> Document:
+        wanted = {**values, "template_type": TemplateType(values["template_type"])}
+        return template_detail(self._parts.templates.create(TemplateValues(**wanted), self.user))
+
+    def delete_template(self, template_id: str) -> None:
+        self._parts.templates.delete(self._template(template_id), self.user)
+
+    def submit(self, request: Document) -> Document:
+        job, _ = self._parts.jobs.submit(JobRequest(**request), self.user)
+        return self._document(job)
+
+    def jobs(self, asked: Mapping[str, str], *, limit: int) -> tuple[list[Document], int]:
+        page = self._parts.jobs.page(JobQuery(page_size=limit, **dict[str, Any](asked)), self.user)
+        return [self._document(job) for job in page.items], page.total
+
+    def job(self, job_id: str) -> Document:
+        job = self._job(job_id)
+        attempts = [attempt_document(attempt) for attempt in self._parts.jobs.attempts(job)]
+        return {**self._document(job), "attempts": attempts}
+
+    def cancel(self, job_id: str) -> Document:
+        return self._document(self._parts.jobs.cancel(self._job(job_id)))
+
+    def retry(self, job_id: str) -> Document:
+        return self._document(self._parts.jobs.retry(self._job(job_id)))
+
+    def delete(self, job_id: str) -> None:
+        self._parts.jobs.delete(self._job(job_id))
+
+    def receipt(self, job_id: str) -> Document:
+        return dict(self._parts.jobs.receipt(self._job(job_id)))
+
+    @contextmanager
+    def running(self, jobs: Sequence[Document]) -> Iterator[Look]:
+        """Run the jobs here, or leave them to the server that holds this instance.
+
+        The engine is stopped afterwards: once in a process.
+        """
+        engine = self._parts.engine
+        try:
+            engine.start(only=frozenset(job["id"] for job in jobs))
+        except AlreadyServed as exc:
+            click.echo(f"Handed to the server: {exc.facts['holder']}", err=True)
+        try:
+            yield lambda job_id: (self.job(job_id), LOOK_SECONDS)
+        finally:
+            engine.stop(grace=self._parts.settings.shutdown_grace_seconds)
+
+    def blocks(self, job_id: str) -> Iterator[bytes]:
+        with self._parts.jobs.open_file(self._job(job_id)) as file:
+            while block := file.read(BLOCK_BYTES):
+                yield block
+
+    def _datasource(self, datasource_id: str) -> Datasource:
+        return self._parts.datasources.get(datasource_id, None)
+
+    def _template(self, template_id: str) -> Template:
+        return self._parts.templates.get(template_id, self.user)
+
+    def _job(self, job_id: str) -> Job:
+        return self._parts.jobs.get(job_id, self.user)
+
+    def _document(self, job: Job) -> Document:
+        urls = current_app.url_map.bind("")
+        return job_document(
+            job,
+            now=self._parts.clock(),
+            queue_position=self._parts.jobs.queue_position(job),
+            download_url=urls.build("exports.download", {"job_id": job.id}),
+        )

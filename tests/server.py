@@ -1,0 +1,103 @@
+"""`exporter serve` as a process of its own, and a client of it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+API = "/data-tools/api/v1/"
+DEADLINE_SECONDS = 60
+# For `python -c`: a shell may have started the tests with SIGINT ignored, which a child would inherit.
+INTERRUPTIBLE = (
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
+    " from exporter.__main__ import main; main()"
+)
+
+
+class Server:
+    """A server on a free port, and a client with an admin's token."""
+
+    def __init__(self, instance, **environ):
+        self.environ = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("EXPORTER_")},
+            "EXPORTER_INSTANCE_PATH": str(instance),
+            "EXPORTER_WORKERS": "2",
+            "EXPORTER_SHUTDOWN_GRACE_SECONDS": "1",
+            **environ,
+        }
+        self.process = None
+
+    def command(self, *arguments, stdin=""):
+        return subprocess.run(
+            [sys.executable, "-m", "exporter", *arguments], env=self.environ, input=stdin,
+            capture_output=True, text=True, timeout=DEADLINE_SECONDS, check=False,
+        )  # fmt: skip
+
+    def start(self):
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "exporter", "serve", "--port", "0"],
+            env=self.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        line = self.process.stdout.readline()
+        assert line.startswith("Exporter serves http://"), self.process.stderr.read()
+        self.url = line.split()[2].removesuffix(API)
+
+    def stop(self, number=signal.SIGTERM):
+        self.process.send_signal(number)
+        _, log = self.process.communicate(timeout=DEADLINE_SECONDS)
+        return self.process.returncode, log
+
+    def call(self, method, path, body=None, **headers):
+        request = urllib.request.Request(
+            self.url + API + path, method=method, data=json.dumps(body).encode() if body is not None else None,
+            headers={"Authorization": f"Bearer {self.token}", "Content-Type": "application/json", **headers},
+        )  # fmt: skip
+        try:
+            with urllib.request.urlopen(request, timeout=DEADLINE_SECONDS) as answer:
+                return answer.status, answer.read()
+        except urllib.error.HTTPError as refused:
+            with refused:
+                return refused.code, refused.read()
+
+    def data(self, method, path, body=None):
+        status, answer = self.call(method, path, body)
+        assert status in {200, 201}, answer
+        return json.loads(answer)["data"]
+
+    def until(self, job_id, *statuses):
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        while (job := self.data("GET", f"exports/{job_id}/"))["status"] not in statuses:
+            assert time.monotonic() < deadline, job
+            time.sleep(0.02)
+        return job
+
+    def submit(self, table, **more):
+        body = {"datasource": self.source, "format": "csv", "filters": {"table": table}, **more}
+        return self.data("POST", "exports/", body)["id"]
+
+    def kill(self):
+        with suppress(ProcessLookupError):
+            self.process.kill()
+        self.process.communicate()
+
+
+@contextmanager
+def serving(instance, shop) -> Iterator[Server]:
+    """Serve the instance, with the admin ada and the shop as a datasource."""
+    server = Server(instance)
+    assert server.command("users", "create", "ada", "--admin", stdin="pw\n").returncode == 0
+    server.token = server.command("tokens", "create", "ada").stdout.strip()
+    server.start()
+    try:
+        server.source = server.data("POST", "datasources/", {"name": "shop", "url": f"sqlite:///{shop}"})[
+            "id"
+        ]
+        yield server
+    finally:
+        server.kill()
