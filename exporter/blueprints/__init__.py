@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from exporter.blueprints import auth, datasources, errors, exports, service, templates
+from exporter.blueprints import auth, datasources, docs, errors, exports, service, templates
 from exporter.blueprints.security import guard
 
 API = "/data-tools/api/v1"
@@ -17,3 +17,4 @@ def register(app: Flask) -> None:
     app.register_blueprint(exports.bp, url_prefix=f"{API}/exports")
     app.register_blueprint(templates.bp, url_prefix=f"{API}/export-templates")
     app.register_blueprint(service.bp)
+    app.register_blueprint(docs.bp)

@@ -5,10 +5,13 @@ from typing import Any
 from flask import Blueprint, Response, g, request, session, url_for
 from flask_login import login_user, logout_user
 
+from exporter.blueprints import answers, examples
 from exporter.blueprints.body import json_object, load
 from exporter.blueprints.context import answer, current_user, services
-from exporter.blueprints.schemas import LoginSchema, TokenSchema
+from exporter.blueprints.described import describes
+from exporter.blueprints.schemas import LoginSchema, TokenRequestSchema
 from exporter.blueprints.security import SessionUser, check_site
+from exporter.errors import TokenNotFound, TooManyLogins, WrongCredentials
 from exporter.jobs.receipt import instant
 from exporter.model import Token, User
 
@@ -16,6 +19,14 @@ bp = Blueprint("auth", __name__)
 
 
 @bp.post("/login/")
+@describes(
+    "Sign in",
+    details="Sets a session cookie. A script may keep it, or use a token instead.",
+    body=LoginSchema,
+    answer=answers.Me,
+    refuses=(WrongCredentials, TooManyLogins),
+    request_example=examples.LOGIN,
+)
 def log_in() -> Response:
     check_site()
     asked = load(LoginSchema(), json_object())
@@ -28,6 +39,7 @@ def log_in() -> Response:
 
 
 @bp.post("/logout/")
+@describes("Sign out", details="Ends all sessions of the user.")
 def log_out() -> Response:
     services().accounts.log_out(current_user())
     logout_user()
@@ -36,19 +48,28 @@ def log_out() -> Response:
 
 
 @bp.get("/me/")
+@describes("Show who is signed in", answer=answers.Me)
 def me() -> Response:
     return answer("You are signed in", _user(current_user()))
 
 
 @bp.get("/tokens/")
+@describes("List your tokens", answer=answers.Tokens)
 def list_tokens() -> Response:
     tokens = services().accounts.tokens(current_user())
     return answer("Tokens retrieved successfully", {"tokens": [_token(token) for token in tokens]})
 
 
 @bp.post("/tokens/")
+@describes(
+    "Create a token",
+    body=TokenRequestSchema,
+    answer=answers.NewToken,
+    statuses=(201,),
+    request_example=examples.TOKEN_REQUEST,
+)
 def create_token() -> Response:
-    asked = load(TokenSchema(), json_object())
+    asked = load(TokenRequestSchema(), json_object())
     token, secret = services().accounts.create_token(current_user(), **asked)
     location = url_for(".revoke_token", token_id=token.id)
     return answer(
@@ -60,6 +81,7 @@ def create_token() -> Response:
 
 
 @bp.delete("/tokens/<token_id>/")
+@describes("Revoke a token", refuses=(TokenNotFound,))
 def revoke_token(token_id: str) -> Response:
     services().accounts.revoke_token(token_id, user=current_user())
     return answer("Token revoked")

@@ -4,19 +4,33 @@ from typing import Any
 
 from flask import Blueprint, Response, url_for
 
+from exporter.blueprints import answers, examples
 from exporter.blueprints.body import json_object, load, optional_json_object, query_arguments
 from exporter.blueprints.context import answer, current_user, require_admin, services
-from exporter.blueprints.schemas import ColumnsQuerySchema, DatasourceChangeSchema, DatasourceSchema
+from exporter.blueprints.described import describes
+from exporter.blueprints.schemas import ColumnsQuerySchema, DatasourceChangeSchema, DatasourceRequestSchema
 from exporter.datasources import DatasourceValues, public_fields
+from exporter.errors import (
+    DatasourceInUse,
+    DatasourceNotFound,
+    ExportFailed,
+    Forbidden,
+    NameTaken,
+    SourceUnavailable,
+)
 from exporter.jobs.receipt import instant
 from exporter.model import Datasource, User
+from exporter.query.schema import FiltersSchema
 from exporter.sources.base import Column
 from exporter.sources.types import exported_type
 
 bp = Blueprint("datasources", __name__)
 
+READS = (DatasourceNotFound, ExportFailed, SourceUnavailable)  # what a call that opens the database may meet
+
 
 @bp.get("/")
+@describes("List those you may export from", answer=answers.Datasources)
 def index() -> Response:
     user = current_user()
     found = [_document(datasource, user) for datasource in services().datasources.all(user)]
@@ -24,9 +38,18 @@ def index() -> Response:
 
 
 @bp.post("/")
+@describes(
+    "Register a database",
+    details="Admins only. The connection is tried first.",
+    body=DatasourceRequestSchema,
+    answer=answers.Datasource,
+    statuses=(201,),
+    refuses=(Forbidden, NameTaken),
+    request_example=examples.DATASOURCE_REQUEST,
+)
 def create() -> Response:
     user = require_admin()
-    values = DatasourceValues(**load(DatasourceSchema(), json_object()))
+    values = DatasourceValues(**load(DatasourceRequestSchema(), json_object()))
     datasource = services().datasources.register(values)
     location = url_for(".show", datasource_id=datasource.id)
     return answer(
@@ -35,12 +58,20 @@ def create() -> Response:
 
 
 @bp.get("/<datasource_id>/")
+@describes("Show a datasource", answer=answers.Datasource, refuses=(DatasourceNotFound,))
 def show(datasource_id: str) -> Response:
     datasource, user = _asked(datasource_id)
     return answer("Datasource retrieved successfully", _document(datasource, user))
 
 
 @bp.put("/<datasource_id>/")
+@describes(
+    "Change a datasource",
+    details="Admins only. Without `url` the old one is kept; everything else is replaced.",
+    body=DatasourceChangeSchema,
+    answer=answers.Datasource,
+    refuses=(Forbidden, DatasourceNotFound, NameTaken),
+)
 def update(datasource_id: str) -> Response:
     user = require_admin()
     datasource, _ = _asked(datasource_id)
@@ -50,6 +81,11 @@ def update(datasource_id: str) -> Response:
 
 
 @bp.delete("/<datasource_id>/")
+@describes(
+    "Remove a datasource",
+    details="Admins only. Its finished jobs stay.",
+    refuses=(Forbidden, DatasourceNotFound, DatasourceInUse),
+)
 def delete(datasource_id: str) -> Response:
     require_admin()
     datasource, _ = _asked(datasource_id)
@@ -58,6 +94,7 @@ def delete(datasource_id: str) -> Response:
 
 
 @bp.post("/<datasource_id>/test/")
+@describes("Try the connection", answer=answers.Connection, refuses=READS)
 def test(datasource_id: str) -> Response:
     datasource, user = _asked(datasource_id)
     connection = services().datasources.test(datasource)
@@ -71,6 +108,7 @@ def test(datasource_id: str) -> Response:
 
 
 @bp.get("/<datasource_id>/tables/")
+@describes("List tables and views", answer=answers.Tables, refuses=READS)
 def tables(datasource_id: str) -> Response:
     datasource, _ = _asked(datasource_id)
     found = [
@@ -81,6 +119,13 @@ def tables(datasource_id: str) -> Response:
 
 
 @bp.get("/<datasource_id>/columns/")
+@describes(
+    "List columns",
+    details="`table` is needed unless the datasource has a table or query of its own.",
+    query=ColumnsQuerySchema,
+    answer=answers.Columns,
+    refuses=READS,
+)
 def columns(datasource_id: str) -> Response:
     datasource, _ = _asked(datasource_id)
     asked = load(ColumnsQuerySchema(), query_arguments())
@@ -91,6 +136,14 @@ def columns(datasource_id: str) -> Response:
 
 
 @bp.post("/<datasource_id>/preview/")
+@describes(
+    "Preview the first rows",
+    body=FiltersSchema,
+    body_required=False,
+    answer=answers.Preview,
+    refuses=READS,
+    request_example=examples.FILTERS,
+)
 def preview(datasource_id: str) -> Response:
     datasource, _ = _asked(datasource_id)
     seen = services().previews.preview(datasource, optional_json_object())

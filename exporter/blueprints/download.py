@@ -2,14 +2,18 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from typing import BinaryIO
 from urllib.parse import quote
 
 from flask import Response, request
 
 from exporter.errors import RangeUnsatisfiable
+from exporter.formats import registry
+from exporter.formats.base import FormatEntry
 
 BLOCK_BYTES = 256 * 1024
+DECIDING_OPTIONS = ("compression", "layout", "encoding")  # what a file's media type depends on
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +56,19 @@ def file_response(file: BinaryIO, *, size: int, etag: str, name: str, content_ty
         end = part.start + part.length - 1
         response.headers["Content-Range"] = f"bytes {part.start}-{end}/{size}"
     return response
+
+
+def media_types() -> tuple[str, ...]:
+    """Give the media type of every kind of file that there is."""
+    found = (kind for entry in registry.FORMATS.values() for kind in _media_types(entry))
+    return tuple(dict.fromkeys(found))
+
+
+def _media_types(entry: FormatEntry) -> Iterator[str]:
+    known = entry.options().fields
+    words = {name: known[name].validators[0].choices for name in DECIDING_OPTIONS if name in known}  # type: ignore[attr-defined]
+    for chosen in product(*words.values()):
+        yield entry.content_type(dict(zip(words, chosen, strict=True))).partition(";")[0]
 
 
 def _window(size: int, etag: str) -> Window | None:

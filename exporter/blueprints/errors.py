@@ -52,15 +52,15 @@ def register(app: Flask) -> None:
     app.register_error_handler(Exception, _unexpected)
 
 
-def status_of(error: errors.ExporterError) -> int:
-    return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+def status_for(error: type[errors.ExporterError]) -> int:
+    return next(STATUS[kind] for kind in error.__mro__ if kind in STATUS)
 
 
 def _known(error: errors.ExporterError) -> Response:
     if type(error) is errors.ExporterError:
         return _unexpected(error)
     told = error.errors if isinstance(error, errors.Invalid) else error.message
-    response = refusal(told, status=status_of(error))
+    response = refusal(told, status=status_for(type(error)))
     if isinstance(error, errors.Later):
         response.headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, errors.NotSignedIn):

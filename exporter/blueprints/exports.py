@@ -7,12 +7,29 @@ from typing import Any
 
 from flask import Blueprint, Response, request, url_for
 
+from exporter.blueprints import answers, examples
 from exporter.blueprints.body import json_object, load, query_arguments, read
 from exporter.blueprints.context import answer, current_user, services
-from exporter.blueprints.download import file_response
+from exporter.blueprints.described import describes
+from exporter.blueprints.download import file_response, media_types
 from exporter.blueprints.paging import pagination
 from exporter.blueprints.schemas import ExportRequestSchema, JobListSchema
-from exporter.errors import Invalid, Stopping
+from exporter.errors import (
+    ArtifactExpired,
+    ArtifactGone,
+    DiskLow,
+    Invalid,
+    JobNotCompleted,
+    JobNotFound,
+    JobProcessing,
+    KeyReused,
+    QueueFull,
+    SourceUnavailable,
+    Stopping,
+    TemplateInactive,
+    TransitionRefused,
+    UserQueueFull,
+)
 from exporter.formats import registry
 from exporter.jobs.documents import attempt_document, job_document
 from exporter.jobs.requests import JobRequest
@@ -28,6 +45,18 @@ POLL_AFTER_SECONDS = 1  # how long a client may well wait before it looks again
 
 
 @bp.post("/")
+@describes(
+    "Create an export job",
+    details="Every name is checked against the real columns first, so that a wrong one is a 400 and no failed job.",
+    body=ExportRequestSchema,
+    answer=answers.Job,
+    statuses=(200, 201),
+    takes=("Idempotency-Key",),
+    gives=("Location",),
+    refuses=(TemplateInactive, KeyReused, UserQueueFull, QueueFull, Stopping, DiskLow),
+    request_example=examples.EXPORT_REQUEST,
+    answer_example=examples.JOB_CREATED,
+)
 def create() -> Response:
     user = current_user()
     if services().engine.stopping:
@@ -44,6 +73,14 @@ def create() -> Response:
 
 
 @bp.post("/estimate/")
+@describes(
+    "Estimate an export",
+    details="Creates nothing.",
+    body=ExportRequestSchema,
+    answer=answers.Estimate,
+    refuses=(TemplateInactive, SourceUnavailable),
+    request_example=examples.EXPORT_REQUEST,
+)
 def estimate() -> Response:
     user = current_user()
     values, faults = read(ExportRequestSchema(), json_object())
@@ -53,6 +90,13 @@ def estimate() -> Response:
 
 
 @bp.get("/")
+@describes(
+    "List export jobs",
+    details="Your own; an admin sees everybody's.",
+    query=JobListSchema,
+    answer=answers.Jobs,
+    answer_example=examples.JOB_LIST,
+)
 def index() -> Response:
     asked = load(JobListSchema(), query_arguments())
     page = services().jobs.page(JobQuery(datasource_id=asked.pop("datasource"), **asked), current_user())
@@ -63,6 +107,15 @@ def index() -> Response:
 
 
 @bp.get("/<job_id>/")
+@describes(
+    "Show an export job",
+    details="While it waits or runs, `Retry-After` says when to look again.",
+    answer=answers.JobDetail,
+    gives=("Retry-After",),
+    conditional=True,
+    refuses=(JobNotFound,),
+    answer_example=examples.JOB_SHOWN,
+)
 def show(job_id: str) -> Response:
     job = _asked(job_id)
     attempts = [attempt_document(attempt) for attempt in services().jobs.attempts(job)]
@@ -76,16 +129,36 @@ def show(job_id: str) -> Response:
 
 
 @bp.post("/<job_id>/cancel/")
+@describes(
+    "Cancel a pending or processing job",
+    answer=answers.Job,
+    refuses=(JobNotFound, TransitionRefused),
+    answer_example=examples.JOB_CANCELLED,
+)
 def cancel(job_id: str) -> Response:
     return answer("Export job cancelled successfully", _document(services().jobs.cancel(_asked(job_id))))
 
 
 @bp.post("/<job_id>/retry/")
+@describes(
+    "Retry a failed or cancelled job",
+    answer=answers.Job,
+    refuses=(JobNotFound, TransitionRefused),
+)
 def retry(job_id: str) -> Response:
     return answer("Export job retried successfully", _document(services().jobs.retry(_asked(job_id))))
 
 
 @bp.get("/<job_id>/download/")
+@describes(
+    "Download the file",
+    details="The `ETag` is the file's sha256.",
+    media=media_types,
+    gives=("Content-Disposition", "Accept-Ranges"),
+    conditional=True,
+    ranged=True,
+    refuses=(JobNotFound, JobNotCompleted, ArtifactExpired, ArtifactGone),
+)
 def download(job_id: str) -> Response:
     job = _asked(job_id)
     file = services().jobs.open_file(job)
@@ -100,11 +173,13 @@ def download(job_id: str) -> Response:
 
 
 @bp.get("/<job_id>/receipt/")
+@describes("Show the receipt", answer=answers.Receipt, refuses=(JobNotFound, JobNotCompleted))
 def receipt(job_id: str) -> Response:
     return answer("Export receipt retrieved successfully", dict(services().jobs.receipt(_asked(job_id))))
 
 
 @bp.delete("/<job_id>/")
+@describes("Delete a job and its file", refuses=(JobNotFound, JobProcessing))
 def delete(job_id: str) -> Response:
     services().jobs.delete(_asked(job_id))
     return answer("Export job deleted successfully")
@@ -127,7 +202,7 @@ def _client_key(body: dict[str, Any]) -> ClientKey | None:
     key = request.headers.get("Idempotency-Key")
     if key is None:
         return None
-    if not 1 <= len(key) <= MAX_KEY_CHARACTERS:
-        raise Invalid({"Idempotency-Key": f"Must be 1 to {MAX_KEY_CHARACTERS} characters"})
+    if not (1 <= len(key) <= MAX_KEY_CHARACTERS and key.isprintable()):
+        raise Invalid({"Idempotency-Key": f"Must be 1 to {MAX_KEY_CHARACTERS} printable characters"})
     canonical = json.dumps(body, sort_keys=True, separators=(",", ":"))
     return ClientKey(key=key, digest=hashlib.sha256(canonical.encode()).hexdigest())

@@ -5,12 +5,15 @@ from typing import Any
 from marshmallow import RAISE, Schema, fields, validate
 
 from exporter.configuration import INVALID_FORMAT
+from exporter.formats import registry
 from exporter.model import JobStatus, TemplateType
+from exporter.query.schema import FiltersSchema
 from exporter.storage.jobs import ORDERINGS
 
 FORMAT_NAMES = ("csv", "json", "parquet", "excel")
 STATUSES = tuple(status.value for status in JobStatus)
 TEMPLATE_TYPES = tuple(kind.value for kind in TemplateType)
+MAX_PAGE = 10**12  # the rows before it are still a 64-bit number
 MAX_PAGE_SIZE = 100
 MAX_NAME = 150
 Name = validate.Length(min=1, max=MAX_NAME, error=f"Must be 1 to {MAX_NAME} characters")
@@ -36,7 +39,15 @@ class Text(fields.String):
         "invalid": "Must be a string",
         "null": "Must not be null",
         "required": "Required",
+        "nul": "Must not hold the character NUL",
     }
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **settings: Any) -> str:
+        """Refuse NUL, which PostgreSQL takes in no text."""
+        text = super()._deserialize(value, attr, data, **settings)
+        if "\0" in text:
+            raise self.make_error("nul")
+        return text
 
 
 class Whole(fields.Integer):
@@ -48,13 +59,32 @@ class Whole(fields.Integer):
         super().__init__(strict=True, **settings)
 
 
+class Opened(fields.Dict):
+    """An object that a service reads by one of `schemas`, once a template has been laid under it."""
+
+    default_error_messages = {"invalid": "Must be an object"}
+
+    def __init__(self, *schemas: type[Schema], **settings: Any) -> None:
+        super().__init__(keys=fields.String(), **settings)
+        self.schemas = schemas
+
+
+def filters_field() -> Opened:
+    return Opened(FiltersSchema)
+
+
+def options_field() -> Opened:
+    says = "Those of the format; what is left out takes its default"
+    return Opened(*(entry.options for entry in registry.FORMATS.values()), metadata={"description": says})
+
+
 def page_fields() -> dict[str, fields.Field[Any]]:
-    size_error = f"Must be 1 to {MAX_PAGE_SIZE}"
+    def up_to(most: int) -> validate.Range:
+        return validate.Range(min=1, max=most, error=f"Must be 1 to {most}")
+
     return {
-        "page": fields.Integer(load_default=1, validate=validate.Range(min=1, error="Must be at least 1")),
-        "page_size": fields.Integer(
-            load_default=20, validate=validate.Range(min=1, max=MAX_PAGE_SIZE, error=size_error)
-        ),
+        "page": fields.Integer(load_default=1, validate=up_to(MAX_PAGE)),
+        "page_size": fields.Integer(load_default=20, validate=up_to(MAX_PAGE_SIZE)),
     }
 
 
@@ -63,7 +93,7 @@ class LoginSchema(Strict):
     password = Text(required=True)
 
 
-class TokenSchema(Strict):
+class TokenRequestSchema(Strict):
     name = Text(required=True, validate=Name)
     expires_in_days = Whole(
         load_default=None,
@@ -72,7 +102,7 @@ class TokenSchema(Strict):
     )
 
 
-class DatasourceSchema(Strict):
+class DatasourceRequestSchema(Strict):
     name = Text(required=True, validate=Name)
     url = Text(required=True, validate=validate.Length(min=1, error="Must not be empty"))
     table = Text(load_default=None, allow_none=True)
@@ -81,22 +111,26 @@ class DatasourceSchema(Strict):
     is_shared = fields.Boolean(load_default=False, truthy={True}, falsy={False})
 
 
-class DatasourceChangeSchema(DatasourceSchema):
+class DatasourceChangeSchema(DatasourceRequestSchema):
     url = Text(load_default=None, validate=validate.Length(min=1, error="Must not be empty"))
 
 
 class ColumnsQuerySchema(Strict):
-    table = Text(load_default=None)
+    table = Text(load_default=None, metadata={"description": "A table or view"})
 
 
 class ExportRequestSchema(Strict):
-    """`filters` and `options` are opened further in, once a template has been laid under them."""
+    """With `template`, its configuration is the base, the request's own keys win, and `format` may be left out."""
 
-    datasource = Text()
+    datasource = Text(
+        required=True,
+        error_messages={"required": "Required: the id of a datasource"},
+        metadata={"description": "Its id"},
+    )
     format = Text(validate=validate.OneOf(FORMAT_NAMES, error=INVALID_FORMAT))
-    filters = fields.Dict(keys=fields.String(), error_messages={"invalid": "Must be an object"})
-    options = fields.Dict(keys=fields.String(), error_messages={"invalid": "Must be an object"})
-    template = Text(allow_none=True)
+    filters = filters_field()
+    options = options_field()
+    template = Text(allow_none=True, metadata={"description": "Its id"})
     name = Text(allow_none=True, validate=Name)
 
 
@@ -108,8 +142,11 @@ class JobListSchema(Schema.from_dict(page_fields())):  # type: ignore[misc]
 
     status = Text(load_default=None, validate=one_of("status", STATUSES))
     format = Text(load_default=None, validate=validate.OneOf(FORMAT_NAMES, error=INVALID_FORMAT))
-    datasource = Text(load_default=None)
-    search = Text(load_default=None)
+    datasource = Text(load_default=None, metadata={"description": "Its id"})
+    search = Text(
+        load_default=None,
+        metadata={"description": "In the datasource's name, the error message and the job's name"},
+    )
     ordering = Text(
         load_default="-created_at",
         validate=one_of("ordering", tuple(sign + name for name in ORDERINGS for sign in ("", "-"))),
@@ -118,16 +155,23 @@ class JobListSchema(Schema.from_dict(page_fields())):  # type: ignore[misc]
 
 class ConfigurationSchema(Strict):
     format = Text(required=True, validate=validate.OneOf(FORMAT_NAMES, error=INVALID_FORMAT))
-    filters = fields.Dict(keys=fields.String(), error_messages={"invalid": "Must be an object"})
-    options = fields.Dict(keys=fields.String(), error_messages={"invalid": "Must be an object"})
+    filters = filters_field()
+    options = options_field()
 
 
-class TemplateSchema(Strict):
+class TemplateRequestSchema(Strict):
     name = Text(required=True, validate=Name)
     description = Text(load_default="")
     configuration = fields.Nested(ConfigurationSchema, required=True)
     template_type = Text(load_default=None, validate=one_of("template_type", TEMPLATE_TYPES))
     is_active = fields.Boolean(load_default=None, truthy={True}, falsy={False})
+
+
+class TemplateChangeSchema(TemplateRequestSchema):
+    """Only the fields that are given change."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(partial=("name", "description", "configuration"), **settings)
 
 
 class TemplateListSchema(Schema.from_dict(page_fields())):  # type: ignore[misc]
@@ -138,4 +182,4 @@ class TemplateListSchema(Schema.from_dict(page_fields())):  # type: ignore[misc]
 
     type = Text(load_default=None, validate=one_of("type", TEMPLATE_TYPES))
     format = Text(load_default=None, validate=validate.OneOf(FORMAT_NAMES, error=INVALID_FORMAT))
-    search = Text(load_default=None)
+    search = Text(load_default=None, metadata={"description": "In name and description"})

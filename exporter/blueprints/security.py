@@ -1,6 +1,7 @@
 """Before every request: who is asking, may another site make them ask, and is the engine running."""
 
 import logging
+from ipaddress import ip_address
 from uuid import uuid4
 
 from flask import Flask, Response, g, request
@@ -9,7 +10,7 @@ from flask_login import UserMixin
 from flask_login import current_user as session_user
 
 from exporter.blueprints.context import services
-from exporter.errors import CrossSite, NotSignedIn, Unavailable
+from exporter.errors import CrossSite, NotFound, NotSignedIn, Unavailable
 from exporter.extensions import login_manager
 from exporter.jobs.engine import AlreadyServed
 from exporter.model import User
@@ -21,6 +22,7 @@ log = logging.getLogger(__name__)
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 OWN_SITE = frozenset({"same-origin", "none"})
 OPEN_ENDPOINTS = frozenset({"auth.log_in", "service.healthz", "service.readyz"})
+OPEN_TO_LOOPBACK = frozenset({"service.metrics"})
 BEARER = "bearer "
 RETRY_AFTER_SECONDS = 30
 
@@ -47,6 +49,7 @@ def guard(app: Flask) -> None:
     app.session_interface = SessionInterface()
     login_manager.user_loader(_of_cookie)
     app.before_request(_name_request)
+    app.before_request(_refuse_nul)
     app.before_request(_start_engine)
     app.before_request(_identify)
     app.after_request(_finish)
@@ -62,9 +65,17 @@ def _name_request() -> None:
     g.request_id = uuid4().hex
 
 
+def _refuse_nul() -> None:
+    """Answer for every id at once: PostgreSQL takes no NUL, not even to say that there is no such row."""
+    if "\0" in request.path:
+        raise NotFound("There is nothing at this path")
+
+
 def _identify() -> None:
     """Find the user; an open endpoint needs none. Raises NotSignedIn or CrossSite."""
     if request.endpoint is None or request.endpoint in OPEN_ENDPOINTS:
+        return
+    if request.endpoint in OPEN_TO_LOOPBACK and _from_here():
         return
     authorization = request.headers.get("Authorization", "")
     if authorization.lower().startswith(BEARER):
@@ -74,6 +85,15 @@ def _identify() -> None:
         check_site()
     if g.get("user") is None:
         raise NotSignedIn
+
+
+def _from_here() -> bool:
+    """Say whether a program of this machine asks; a reverse proxy is none, and tells for whom it asks."""
+    forwarded = any(name in request.headers for name in ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via"))
+    try:
+        return ip_address(request.remote_addr or "").is_loopback and not forwarded
+    except ValueError:
+        return False
 
 
 def check_site() -> None:

@@ -4,10 +4,13 @@ from typing import Any
 
 from flask import Blueprint, Response, url_for
 
+from exporter.blueprints import answers, examples
 from exporter.blueprints.body import json_object, load, query_arguments
 from exporter.blueprints.context import answer, current_user, services
+from exporter.blueprints.described import describes
 from exporter.blueprints.paging import pagination
-from exporter.blueprints.schemas import TemplateListSchema, TemplateSchema
+from exporter.blueprints.schemas import TemplateChangeSchema, TemplateListSchema, TemplateRequestSchema
+from exporter.errors import Forbidden, NameTaken, TemplateForbidden, TemplateNotFound
 from exporter.jobs.receipt import instant
 from exporter.model import Template, TemplateType
 from exporter.storage.templates import TemplateQuery
@@ -15,8 +18,17 @@ from exporter.templates import TemplateValues
 
 bp = Blueprint("export_templates", __name__)
 
+CHANGES = (Forbidden, TemplateForbidden, TemplateNotFound, NameTaken)
+
 
 @bp.get("/")
+@describes(
+    "List templates",
+    details="Your own, and those that are shared.",
+    query=TemplateListSchema,
+    answer=answers.Templates,
+    answer_example=examples.TEMPLATE_LIST,
+)
 def index() -> Response:
     user = current_user()
     asked = load(TemplateListSchema(), query_arguments())
@@ -35,37 +47,62 @@ def index() -> Response:
 
 
 @bp.post("/")
+@describes(
+    "Create a template",
+    body=TemplateRequestSchema,
+    answer=answers.TemplateDetail,
+    statuses=(201,),
+    refuses=(Forbidden, NameTaken),
+    request_example=examples.TEMPLATE_REQUEST,
+    answer_example=examples.TEMPLATE_CREATED,
+)
 def create() -> Response:
-    values = _values(load(TemplateSchema(), json_object()))
+    values = _values(load(TemplateRequestSchema(), json_object()))
     template = services().templates.create(values, current_user())
     location = url_for(".show", template_id=template.id)
     return answer("Export template created successfully", _detail(template), status=201, location=location)
 
 
 @bp.get("/<template_id>/")
+@describes("Show a template", answer=answers.TemplateDetail, refuses=(TemplateNotFound,))
 def show(template_id: str) -> Response:
     template = services().templates.get(template_id, current_user())
     return answer("Export template retrieved successfully", _detail(template))
 
 
 @bp.put("/<template_id>/")
+@describes(
+    "Replace a template",
+    body=TemplateRequestSchema,
+    answer=answers.TemplateDetail,
+    refuses=CHANGES,
+    request_example=examples.TEMPLATE_REPLACEMENT,
+)
 def replace(template_id: str) -> Response:
-    return _change(template_id, TemplateSchema())
+    return _change(template_id, TemplateRequestSchema())
 
 
 @bp.patch("/<template_id>/")
+@describes(
+    "Change parts of a template",
+    body=TemplateChangeSchema,
+    answer=answers.TemplateDetail,
+    refuses=CHANGES,
+    request_example=examples.TEMPLATE_CHANGE,
+)
 def change(template_id: str) -> Response:
-    return _change(template_id, TemplateSchema(partial=("name", "description", "configuration")))
+    return _change(template_id, TemplateChangeSchema())
 
 
 @bp.delete("/<template_id>/")
+@describes("Delete a template", refuses=(TemplateForbidden, TemplateNotFound))
 def delete(template_id: str) -> Response:
     user = current_user()
     services().templates.delete(services().templates.get(template_id, user), user)
     return answer("Export template deleted successfully")
 
 
-def _change(template_id: str, schema: TemplateSchema) -> Response:
+def _change(template_id: str, schema: TemplateRequestSchema) -> Response:
     user = current_user()
     template = services().templates.get(template_id, user)
     changed = services().templates.change(template, _values(load(schema, json_object())), user)

@@ -80,6 +80,14 @@ class Lease:
     worker: str | None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Tally:
+    """How many jobs have one status, and when the oldest of them was queued."""
+
+    jobs: int
+    oldest: datetime
+
+
 class JobStore:
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -198,6 +206,13 @@ class JobStore:
         with self._database.read() as connection:
             rows = connection.execute(statement)
             return [Lease(job_id=r.id, attempt=r.attempt, beat=r.beat, worker=r.worker) for r in rows]
+
+    def tallies(self) -> dict[JobStatus, Tally]:
+        """Count the jobs by status; a status without any is left out."""
+        statement = select(JobRow.status, func.count(), func.min(JobRow.queued_at)).group_by(JobRow.status)
+        with self._database.read() as connection:
+            rows = connection.execute(statement)
+            return {JobStatus(row[0]): Tally(jobs=row[1], oldest=row[2]) for row in rows}
 
     def queue_position(self, job: Job) -> int | None:
         """Say how many pending jobs were queued up to this one, itself included; None unless pending."""

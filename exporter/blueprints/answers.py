@@ -1,0 +1,334 @@
+"""The shapes of answers, for the API's description; the tests hold every answer against them.
+
+A client must expect further fields: they may be added without notice, none is renamed or dropped.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from marshmallow import EXCLUDE, Schema, fields, validate
+
+from exporter.blueprints.schemas import FORMAT_NAMES, STATUSES, TEMPLATE_TYPES, ConfigurationSchema, Opened
+from exporter.formats import registry
+from exporter.jobs.documents import ACTIONS
+from exporter.model import Phase, Role
+from exporter.query.schema import FiltersSchema
+
+OUTCOMES = ("completed", "failed", "cancelled", "worker_lost", "released")
+
+
+def always(
+    kind: Callable[..., fields.Field[Any]], *inner: Any, says: str | None = None, **settings: Any
+) -> fields.Field[Any]:
+    """Describe a key that every answer has."""
+    return kind(*inner, required=True, metadata={"description": says} if says else {}, **settings)
+
+
+def maybe(
+    kind: Callable[..., fields.Field[Any]], *inner: Any, says: str | None = None, **settings: Any
+) -> fields.Field[Any]:
+    """Describe a key that every answer has, and that is null where nothing is known."""
+    return always(kind, *inner, says=says, allow_none=True, **settings)
+
+
+def word(*words: str) -> Callable[..., fields.Field[Any]]:
+    return lambda **settings: fields.String(validate=validate.OneOf(words), **settings)
+
+
+def many(schema: type[Schema]) -> fields.Field[Any]:
+    return fields.List(fields.Nested(schema), required=True)
+
+
+class Answer(Schema):
+    class Meta:
+        unknown = EXCLUDE
+
+
+class Nothing(Answer):
+    """An empty object."""
+
+
+class Named(Answer):
+    """What is pointed at; `id` is null once it was deleted."""
+
+    id = maybe(fields.UUID)
+    name = always(fields.String)
+
+
+class Pagination(Answer):
+    total_count = always(fields.Integer)
+    page_count = always(fields.Integer)
+    current_page = always(fields.Integer)
+    has_next = always(fields.Boolean)
+    has_previous = always(fields.Boolean)
+    page_size = always(fields.Integer)
+
+
+class Me(Answer):
+    """The signed-in user."""
+
+    id = always(fields.UUID)
+    username = always(fields.String)
+    role = always(word(*Role))
+
+
+class Token(Answer):
+    id = always(fields.UUID)
+    name = always(fields.String)
+    created_at = always(fields.DateTime)
+    expires_at = maybe(fields.DateTime)
+    last_used_at = maybe(fields.DateTime)
+
+
+class NewToken(Token):
+    token = always(fields.String, says="The secret. It is shown here and nowhere else")
+
+
+class Tokens(Answer):
+    tokens = many(Token)
+
+
+class Datasource(Answer):
+    """A registered database. Its URL is never shown."""
+
+    id = always(fields.UUID)
+    name = always(fields.String)
+    kind = always(word("sqlite", "postgresql"))
+    table = maybe(fields.String, says="The one table or view that is exported")
+    date_column = maybe(fields.String)
+    is_shared = always(fields.Boolean)
+    created_at = always(fields.DateTime)
+    query = fields.String(allow_none=True, metadata={"description": "The saved SELECT; admins only"})
+    warnings = fields.List(fields.String(), metadata={"description": "Admins only"})
+
+
+class Datasources(Answer):
+    datasources = many(Datasource)
+
+
+class Connection(Answer):
+    """What a connection test saw."""
+
+    server_version = always(fields.String)
+    milliseconds = always(fields.Float)
+    warnings = fields.List(fields.String(), metadata={"description": "Admins only"})
+
+
+class Table(Answer):
+    name = always(fields.String)
+    schema = maybe(fields.String)
+    kind = always(word("table", "view"))
+    estimated_rows = maybe(fields.Integer)
+
+
+class Tables(Answer):
+    tables = many(Table)
+
+
+class Column(Answer):
+    name = always(fields.String)
+    database_type = always(fields.String)
+    nullable = always(fields.Boolean)
+    exported_type = always(fields.String)
+
+
+class Columns(Answer):
+    columns = many(Column)
+
+
+class PreviewColumn(Answer):
+    name = always(fields.String)
+    type = always(fields.String, says="The type in the database")
+    exported_type = always(fields.String)
+
+
+class Preview(Answer):
+    """The first rows, with values as a JSON export spells them."""
+
+    columns = many(PreviewColumn)
+    rows = always(fields.List, fields.List(fields.Raw(allow_none=True)))
+    rows_total = maybe(fields.Integer)
+    rows_total_kind = maybe(word("exact", "estimate"))
+    sql = always(fields.String)
+
+
+class Estimate(Answer):
+    """What an export will probably be."""
+
+    rows = maybe(fields.Integer)
+    rows_kind = maybe(word("exact", "estimate"))
+    bytes = maybe(fields.Integer)
+    seconds = maybe(fields.Float)
+
+
+class Checksum(Answer):
+    algorithm = always(word("sha256"))
+    value = always(fields.String)
+
+
+class JobWarning(Answer):
+    """A counted fact about values or rows that the reader of the file should know."""
+
+    code = always(fields.String)
+    count = always(fields.Integer)
+    message = always(fields.String)
+
+
+class Job(Answer):
+    """An export job. What is not known yet is null."""
+
+    id = always(fields.UUID)
+    name = maybe(fields.String)
+    status = always(word(*STATUSES))
+    phase = always(word(*Phase))
+    format = always(word(*FORMAT_NAMES))
+    progress = always(
+        fields.Integer,
+        validate=validate.Range(0, 100),
+        says="Never falls within an attempt; 100 only when completed",
+    )
+    rows_total = maybe(fields.Integer)
+    rows_total_kind = maybe(word("exact", "estimate"))
+    row_count = maybe(fields.Integer, says="So far, then final")
+    rows_per_second = maybe(fields.Integer)
+    eta_seconds = maybe(fields.Integer)
+    queue_position = maybe(fields.Integer)
+    file_size = maybe(fields.Integer)
+    file_name = maybe(fields.String)
+    checksum = maybe(fields.Nested, Checksum)
+    warnings = many(JobWarning)
+    error_code = maybe(fields.String)
+    error_message = maybe(fields.String, says="What went wrong and what to do")
+    attempt = always(fields.Integer)
+    allowed_actions = always(
+        fields.List, fields.String(validate=validate.OneOf(sorted(set().union(*ACTIONS.values()))))
+    )
+    datasource = always(fields.Nested, Named)
+    template = maybe(fields.Nested, Named)
+    filters = always(Opened, FiltersSchema)
+    options = always(
+        Opened, *(entry.options for entry in registry.FORMATS.values()), says="Complete, those of its format"
+    )
+    created_at = always(fields.DateTime)
+    started_at = maybe(fields.DateTime)
+    completed_at = maybe(fields.DateTime)
+    stopped_at = maybe(fields.DateTime, says="When the worker had let go of the database")
+    expires_at = maybe(fields.DateTime)
+    download_url = maybe(fields.String, says="An absolute path")
+
+
+class Attempt(Answer):
+    """One run of a job; `outcome` is null while it runs."""
+
+    number = always(fields.Integer)
+    started_at = always(fields.DateTime)
+    ended_at = maybe(fields.DateTime)
+    outcome = maybe(word(*OUTCOMES))
+    error_code = maybe(fields.String)
+    error_message = maybe(fields.String)
+    row_count = maybe(fields.Integer)
+
+
+class JobDetail(Job):
+    attempts = many(Attempt)
+
+
+class Jobs(Answer):
+    export_jobs = many(Job)
+    pagination = always(fields.Nested, Pagination)
+
+
+class LimitApplied(Answer):
+    limit = always(fields.Integer)
+    source = always(word("request", "setting"))
+
+
+class Snapshot(Answer):
+    kind = always(word("one transaction"))
+    time = always(fields.DateTime)
+    id = maybe(fields.String, says="PostgreSQL's; null on SQLite")
+
+
+class ReceiptColumn(Answer):
+    name = always(fields.String)
+    database_type = always(fields.String)
+    exported_type = always(fields.String)
+    nulls = always(fields.Integer)
+
+
+class Receipt(Answer):
+    """The proof that comes with every file: what was asked, read and written."""
+
+    job_id = always(fields.UUID)
+    attempt = always(fields.Integer)
+    datasource = always(fields.Nested, Named)
+    format = always(word(*FORMAT_NAMES))
+    options = always(Opened, *(entry.options for entry in registry.FORMATS.values()))
+    include_headers = always(fields.Boolean)
+    sql = always(fields.String, says="As it was run")
+    sql_parameters = always(fields.Dict)
+    row_count = always(fields.Integer, says="Rows read")
+    rows_in_file = always(fields.Integer, says="Counted again from what was written")
+    limit_applied = maybe(fields.Nested, LimitApplied)
+    columns = many(ReceiptColumn)
+    file_size = always(fields.Integer)
+    checksum = always(fields.Nested, Checksum)
+    snapshot = always(fields.Nested, Snapshot)
+    started_at = always(fields.DateTime)
+    completed_at = always(fields.DateTime)
+    server_version = always(fields.String)
+
+
+class Template(Answer):
+    id = always(fields.UUID)
+    name = always(fields.String)
+    description = always(fields.String)
+    template_type = always(word(*TEMPLATE_TYPES))
+    format = always(word(*FORMAT_NAMES))
+    usage_count = always(fields.Integer)
+    has_filters = always(fields.Boolean)
+    is_active = always(fields.Boolean)
+    owner = maybe(fields.String)
+    created_at = always(fields.DateTime)
+    updated_at = always(fields.DateTime)
+
+
+class TemplateDetail(Template):
+    configuration = always(fields.Nested, ConfigurationSchema)
+
+
+class Templates(Answer):
+    templates = many(Template)
+    total_count = always(fields.Integer)
+    pagination = always(fields.Nested, Pagination)
+
+
+class Envelope(Answer):
+    """The shape of every success."""
+
+    success = always(fields.Boolean, validate=validate.Equal(comparable=True))
+    message = always(fields.String)
+
+
+class Failure(Answer):
+    """The shape of every failure."""
+
+    success = always(fields.Boolean, validate=validate.Equal(comparable=False))
+    error = always(fields.String, says="A sentence")
+
+
+class FaultTree(fields.Raw):
+    """A sentence, or an object of them, nested like the request; list items are keyed by index."""
+
+
+class Invalid(Failure):
+    """The shape of a 400: a sentence about the whole request, or sentences nested like it."""
+
+    error = always(FaultTree)
+
+
+@cache
+def enveloped(answer: type[Answer]) -> type[Schema]:
+    data = fields.Nested(answer, required=True)
+    return Envelope.from_dict({"data": data}, name=f"{answer.__name__}Envelope")
