@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -61,6 +62,18 @@ def fresh_database(server: str, options: str = "") -> Iterator[str]:
         yield f"{server.rpartition('/')[0]}/{name}"
     finally:
         execute(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@contextmanager
+def fresh_role(database: str, password: str = "plain") -> Iterator[tuple[str, str]]:
+    """Give the URL of an ordinary role in a database, and its name; dropped afterwards."""
+    name = f"role_{secrets.token_hex(8)}"
+    execute(database, f"CREATE ROLE {name} LOGIN PASSWORD '{password}'")
+    parts = urlsplit(database)
+    try:
+        yield f"postgresql://{name}:{password}@{parts.hostname}:{parts.port}{parts.path}", name
+    finally:
+        execute(database, f"DROP OWNED BY {name}", f"DROP ROLE {name}")
 
 
 def execute(url: str, *statements: str) -> None:

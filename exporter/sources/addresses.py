@@ -37,7 +37,7 @@ class PostgresqlAddress:
 
 def parse(url: str) -> SqliteAddress | PostgresqlAddress:
     """Parse a URL of the contract. Raises SourceRefused."""
-    if any(character < " " for character in url):
+    if any(character < " " or "\ud800" <= character <= "\udfff" for character in url):
         _refuse("the URL holds control characters")
     try:
         parts = urlsplit(url)
@@ -82,6 +82,8 @@ def _postgresql(parts: SplitResult) -> PostgresqlAddress:
         "dbname": unquote(parts.path[1:]),
         **options,
     }
+    if any("\0" in value for value in options.values()):
+        _refuse("the URL holds a zero byte")
     return PostgresqlAddress(
         host=_host(options["host"]),
         port=_port(options["port"]),

@@ -7,7 +7,7 @@ import pytest
 
 from exporter.sources.base import Source
 from exporter.sources.registry import open_source
-from tests.postgres_server import execute, fresh_database, postgres_database, postgres_url  # noqa: F401
+from tests.postgres_server import execute, fresh_database
 from tests.sources.reading import limits, open_file
 
 Open = Callable[..., Source]
@@ -28,7 +28,7 @@ def opened() -> Iterator[Open]:
 
 
 @pytest.fixture(scope="module")
-def postgres_module(postgres_url) -> Iterator[str]:  # noqa: F811
+def postgres_module(postgres_url) -> Iterator[str]:
     """The URL of a database for the tests of one file."""
     with fresh_database(postgres_url) as url:
         yield url

@@ -1,6 +1,7 @@
 """What the tests of sources share: opening, reading, and taking batches apart again."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import apsw
@@ -54,6 +55,11 @@ def whole(relation: Relation) -> Statement:
         source = ".".join(quoted(part) for part in (relation.schema, relation.name) if part)
     sql = f"SELECT {names} FROM {source}"
     return Statement(sql=sql, columns=relation.columns)
+
+
+def ordered(source: Source, table: str) -> Statement:
+    asked = whole(source.relation(table))
+    return replace(asked, sql=asked.sql + " ORDER BY place")
 
 
 def read_table(

@@ -86,6 +86,9 @@ def test_a_database_without_name_is_that_of_its_user():
         ("postgresql://h/d?hostaddr=10.0.0.1", "'hostaddr' is not allowed"),
         ("postgresql://h/d#x", "%23"),
         ("postgresql://[::1/d", "cannot be read"),
+        ("postgresql://a%00@h/d", "zero byte"),
+        ("postgresql://\ud800/d", "control characters"),
+        ("sqlite:///\udcff.db", "control characters"),
     ],
 )
 def test_other_urls_are_refused_with_their_reason(url, reason):

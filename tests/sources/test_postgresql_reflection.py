@@ -5,9 +5,8 @@ import pytest
 from exporter.errors import NoSuchRelation, QueryFailed
 from exporter.sources.base import Column, Form, Kind
 from exporter.sources.registry import open_source
-from tests.postgres_server import execute
+from tests.postgres_server import execute, fresh_role
 from tests.sources.reading import limits, read, read_table, statement, values, whole
-from tests.sources.test_postgresql_session import role
 
 ODD_NAMES = ('a"b', "a b", "é日本", "select", "a.b", "a'b", "%", "%s", "$1", "\\", "A", "a\nb", "x" * 63)
 
@@ -279,7 +278,7 @@ def test_one_plain_select_is_reflected_and_read(world, connected, sql):
 
 
 def test_a_role_sees_only_what_it_may_read(world, tmp_path):
-    with role(world) as (url, name):
+    with fresh_role(world) as (url, name):
         execute(
             world,
             "CREATE TABLE partly(open int, closed int)",

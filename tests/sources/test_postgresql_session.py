@@ -3,7 +3,7 @@
 import socket
 import threading
 from datetime import UTC, datetime
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -12,7 +12,7 @@ from exporter.errors import QueryFailed, QueryTimeout, SourceBusy, SourceRefused
 from exporter.sources.base import Form, Kind
 from exporter.sources.postgresql import copyblocks, session
 from exporter.sources.registry import open_source
-from tests.postgres_server import execute, free_port
+from tests.postgres_server import execute, free_port, fresh_role
 from tests.sources.reading import limits, read, read_table, statement, values, whole
 
 LONG = "SELECT a.i * b.i AS i FROM generate_series(1, 1000000) a(i), generate_series(1, 1000000) b(i)"
@@ -29,7 +29,7 @@ def failing_to_open(url, folder, **changes):
 
 @pytest.fixture
 def backend(postgres_module):
-    """Tell the process of the only open source, and run statements beside it."""
+    """Run statements beside the source."""
     with psycopg.connect(postgres_module, autocommit=True) as connection:
 
         def ask(sql):
@@ -38,8 +38,9 @@ def backend(postgres_module):
         yield ask
 
 
-def of_exporter(what):
-    return f"SELECT {what} FROM pg_stat_activity WHERE application_name = 'exporter' AND datname = current_database()"
+def of(source, what):
+    """Ask about the server process of an open source."""
+    return f"SELECT {what} FROM pg_stat_activity WHERE pid = {source._session.connection.info.backend_pid}"
 
 
 def test_a_source_says_what_it_is(connected):
@@ -140,7 +141,7 @@ def test_an_interrupt_ends_a_running_query_from_another_thread(connected, backen
         for _ in source.read(statement(sql, ("i", kind)), form).batches():
             pass
     other.join()
-    assert backend(of_exporter("state")) == [("idle in transaction",)]
+    assert backend(of(source, "state")) == [("idle in transaction",)]
 
 
 def test_an_interrupt_before_the_read_is_not_lost(connected):
@@ -165,7 +166,7 @@ def test_a_query_past_its_deadline_is_ended_at_the_server_too(connected, backend
     with pytest.raises(QueryTimeout) as late:
         read(source, statement(sql, ("i", Kind.TEXT)))
     assert "0.05 s" in str(late.value)
-    assert backend(of_exporter("state")) == [("idle in transaction",)]
+    assert backend(of(source, "state")) == [("idle in transaction",)]
 
 
 def test_a_query_past_its_deadline_is_ended_though_rows_keep_coming(connected):
@@ -182,9 +183,7 @@ def test_a_cancel_by_somebody_else_is_neither_our_interrupt_nor_our_deadline(con
 
     def cancelling():
         assert waiting.wait(60)
-        while not any(
-            done for (done,) in backend(of_exporter("state = 'active' AND pg_cancel_backend(pid)"))
-        ):
+        while not any(done for (done,) in backend(of(source, "state = 'active' AND pg_cancel_backend(pid)"))):
             pass
 
     other = threading.Thread(target=cancelling)
@@ -199,7 +198,7 @@ def test_a_terminated_connection_is_worth_another_attempt(connected, backend):
     reader = source.read(statement(LONG, ("i", Kind.INTEGER)), Form.TEXT)
     batches = reader.batches()
     next(batches)
-    assert backend(of_exporter("pg_terminate_backend(pid)")) == [(True,)]
+    assert backend(of(source, "pg_terminate_backend(pid)")) == [(True,)]
     with pytest.raises(SourceUnavailable):
         for _ in batches:
             pass
@@ -213,7 +212,7 @@ def test_a_reader_closed_early_ends_its_query_and_leaves_the_snapshot(connected,
     next(reader.batches())
     reader.close()
     reader.close()
-    assert backend(of_exporter("state")) == [("idle in transaction",)]
+    assert backend(of(source, "state")) == [("idle in transaction",)]
     backend("INSERT INTO early VALUES (2) RETURNING i")
     assert values(read_table(source, "early", Form.TYPED)[1]) == [(1,)]
 
@@ -253,14 +252,14 @@ def test_a_locked_table_is_busy(connected, postgres_module, monkeypatch):
 def test_a_superuser_is_warned_of_and_an_ordinary_role_is_not(connected, postgres_module, tmp_path):
     (warning,) = connected().warnings
     assert "superuser" in warning
-    with role(postgres_module) as (url, _):
+    with fresh_role(postgres_module, SECRET) as (url, _):
         source = open_source(url, limits(tmp_path))
         assert source.warnings == ()
         source.close()
 
 
 def test_a_role_that_reads_files_is_warned_of(postgres_module, tmp_path):
-    with role(postgres_module) as (url, name):
+    with fresh_role(postgres_module, SECRET) as (url, name):
         execute(postgres_module, f"GRANT pg_read_server_files TO {name}")
         source = open_source(url, limits(tmp_path))
         assert "may read files" in source.warnings[0]
@@ -270,7 +269,7 @@ def test_a_role_that_reads_files_is_warned_of(postgres_module, tmp_path):
 def test_a_wrong_password_is_refused_and_not_shown(postgres_module, tmp_path):
     if urlsplit(postgres_module).password is None:
         pytest.skip("this server asks for no password")
-    with role(postgres_module) as (url, name):
+    with fresh_role(postgres_module, SECRET) as (url, name):
         refusal = failing_to_open(url.replace(SECRET, "wr0ng-password"), tmp_path)
     assert isinstance(refusal, SourceRefused)
     assert "user name or the password is wrong" in str(refusal)
@@ -285,7 +284,7 @@ def test_a_missing_database_is_refused(postgres_module, tmp_path):
 
 
 def test_a_role_that_may_not_log_in_is_refused(postgres_module, tmp_path):
-    with role(postgres_module) as (url, name):
+    with fresh_role(postgres_module, SECRET) as (url, name):
         execute(postgres_module, f"ALTER ROLE {name} NOLOGIN")
         refusal = failing_to_open(url, tmp_path)
     assert isinstance(refusal, SourceRefused)
@@ -296,6 +295,23 @@ def test_a_port_where_nothing_listens_is_unavailable(tmp_path):
     assert isinstance(absence, SourceUnavailable)
     assert "nothing answers" in str(absence)
     assert SECRET not in repr(absence)
+
+
+def test_a_socket_that_is_not_there_is_unavailable(tmp_path):
+    assert isinstance(failing_to_open(f"postgresql://ann@/d?host={tmp_path}", tmp_path), SourceUnavailable)
+
+
+def test_a_missing_certificate_is_refused(postgres_module, tmp_path):
+    refusal = failing_to_open(f"{postgres_module}?sslmode=verify-full&sslrootcert={tmp_path}/none", tmp_path)
+    assert isinstance(refusal, SourceRefused)
+
+
+def test_a_session_that_cannot_be_set_up_leaves_no_connection_open(
+    postgres_module, tmp_path, backend, monkeypatch
+):
+    monkeypatch.setitem(session.SETTINGS, "no_such_setting", "1")
+    with pytest.raises(QueryFailed, match="no_such_setting"):
+        open_source(postgres_module, limits(tmp_path))
 
 
 def test_a_host_without_name_is_unavailable(tmp_path):
@@ -321,19 +337,3 @@ def test_a_wrong_sslmode_is_refused(postgres_module, tmp_path):
     refusal = failing_to_open(f"{postgres_module}?sslmode=nonsense", tmp_path)
     assert isinstance(refusal, SourceRefused)
     assert "sslmode" in str(refusal)
-
-
-class role:  # noqa: N801 - used as a function
-    """A role of its own with a password, dropped afterwards."""
-
-    def __init__(self, url):
-        self.url, self.name = url, f"role_{threading.get_ident()}"
-
-    def __enter__(self):
-        execute(self.url, f"CREATE ROLE {self.name} LOGIN PASSWORD '{SECRET}'")
-        parts = urlsplit(self.url)
-        place = f"{parts.hostname}:{parts.port}{parts.path}"
-        return f"postgresql://{self.name}:{quote(SECRET)}@{place}", self.name
-
-    def __exit__(self, *_):
-        execute(self.url, f"DROP OWNED BY {self.name}", f"DROP ROLE {self.name}")

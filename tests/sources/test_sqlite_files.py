@@ -44,6 +44,12 @@ def test_a_folder_is_refused(folder):
     assert "is a folder" in refused(folder, "sub.db")
 
 
+@pytest.mark.parametrize("name", ["x" * 300, "a.db/x"])
+def test_a_path_that_cannot_be_followed_is_refused(folder, name):
+    make_file(folder / "a.db", "CREATE TABLE t(c)")
+    assert "cannot be reached" in refused(folder, name)
+
+
 def test_a_pipe_is_refused(folder):
     os.mkfifo(folder / "pipe.db")
     assert "is not a regular file" in refused(folder, "pipe.db")

@@ -133,6 +133,22 @@ def test_full_text_tables_are_read(tmp_path, opened):
     assert values(read_table(source, "t")[1]) == [("a", "b")]
 
 
+def test_r_tree_tables_are_read_and_their_own_tables_not_written(tmp_path, opened):
+    path = make_file(
+        tmp_path / "a.db",
+        "CREATE VIRTUAL TABLE t USING rtree(id, low, high)",
+        "INSERT INTO t VALUES (1, 0, 0.5)",
+    )
+    source = opened(path)
+    assert values(read_table(source, "t")[1]) == [(1, 0.0, 0.5)]
+    for sql in ("DELETE FROM t_node", "DELETE FROM t", "INSERT INTO t_node VALUES (9, x'')"):
+        with pytest.raises(QueryFailed):
+            source.relation_of_query(sql)
+        with pytest.raises(QueryFailed):
+            read(source, statement(sql, ("id", Kind.INTEGER)))
+    assert values(read_table(source, "t")[1]) == [(1, 0.0, 0.5)]
+
+
 def test_a_value_that_sqlite_cannot_take_fails_the_query(source):
     for bad in (2**64, object(), "\ud800"):
         with pytest.raises(QueryFailed, match="cannot be handed"):

@@ -23,9 +23,7 @@ BLOCK_BYTES = 2 << 20
 BLOCK_ROWS = 1 << 16
 GRACE = 5.0  # seconds that a server has to answer a cancel
 MINIMAL_WAIT = 0.01  # seconds
-LONGEST_WAIT = (
-    1.0  # seconds; an interrupt from another thread is seen this soon if the server does not answer it
-)
+LONGEST_WAIT = 1.0  # seconds; so soon is an interrupt seen that the server does not answer
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -32,6 +32,7 @@ AWAY = frozenset(
     }
 )
 REFUSALS = (
+    ("certificate", "its certificate is not accepted"),
     ("authentication failed", "the user name or the password is wrong"),
     ("no password supplied", "it asks for a password and the URL has none"),
     ("no pg_hba.conf entry", "it does not let this user connect from here"),
@@ -39,7 +40,6 @@ REFUSALS = (
     ("permission denied for database", "this user may not connect to this database"),
     ("is not permitted to log in", "this user may not log in"),
     ("does not accept connections", "the database does not accept connections"),
-    ("certificate", "its certificate is not accepted"),
     ("does not support SSL", "it does not speak TLS, which sslmode asks for"),
     ("sslmode", "the sslmode of the URL is not valid"),
 )
@@ -62,7 +62,7 @@ def connecting(exc: psycopg.Error) -> ExportFailed:
     for words, reason in REFUSALS:
         if words in text:
             return SourceRefused(reason=reason)
-    reason = next((reason for words, reason in ABSENCES if words in text), "it cannot be reached")
+    reason = next((reason for words, reason in ABSENCES if words in text), "nothing answers there")
     return SourceUnavailable(reason=reason)
 
 

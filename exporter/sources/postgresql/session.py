@@ -54,8 +54,6 @@ class Session:
             self.connection = psycopg.connect(**_keywords(address, limits), prepare_threshold=None)
         except psycopg.Error as exc:
             raise connecting(exc) from None
-        except UnicodeError:
-            raise connecting(psycopg.OperationalError("could not resolve host")) from None
         try:
             self._begin(limits)
         except BaseException:

@@ -40,7 +40,7 @@ class SqliteReader:
         self._rows = 0
         self._cursor: apsw.Cursor | None = None
         session.watch.start()
-        found = survey(session, statement) if careful else None
+        found = survey(session, statement) if careful and form is Form.TYPED else None
         self.columns: tuple[Column, ...] = found.columns if found else statement.columns
         self._spelled = found.mixed if found else frozenset[int]()
         self._notices = found.notices if found else ()

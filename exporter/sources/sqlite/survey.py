@@ -63,9 +63,8 @@ def kind_for(announced: Kind, tally: Tally) -> Kind:
     if _holds(announced, tally):
         return announced
     return next(
-        kind
-        for kind in (Kind.INTEGER, Kind.FLOAT, Kind.BINARY, Kind.TEXT)
-        if _holds(kind, tally) or kind is Kind.TEXT
+        (kind for kind in (Kind.TEXT, Kind.INTEGER, Kind.FLOAT, Kind.BINARY) if _holds(kind, tally)),
+        Kind.TEXT,
     )
 
 
