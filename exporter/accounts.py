@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from exporter.errors import Invalid, TokenNotFound, TooManyLogins, UserNotFound, WrongCredentials
+from exporter.errors import Invalid, LastAdmin, TokenNotFound, TooManyLogins, UserNotFound, WrongCredentials
 from exporter.model import Role, Token, User
 from exporter.storage import secrets
 from exporter.storage.users import TokenStore, UserStore
@@ -88,8 +88,14 @@ class AccountService:
 
     def only_admin(self) -> User | None:
         """Give the admin whom a command acts for when it names nobody: the only active one."""
-        admins = [user for user in self._users.all() if user.is_admin and user.is_active]
+        admins = self._admins()
         return admins[0] if len(admins) == 1 else None
+
+    def _admins(self) -> list[User]:
+        return [user for user in self._users.all() if user.is_admin and user.is_active]
+
+    def enable(self, user: User) -> None:
+        self._users.set_active(user.id, active=True)
 
     def set_password(self, user: User, password: str) -> None:
         """Change the password and end all sessions of the user. Raises Invalid."""
@@ -98,6 +104,9 @@ class AccountService:
         self._users.end_sessions(user.id)
 
     def disable(self, user: User) -> None:
+        """Keep the user out and end all sessions. Raises LastAdmin."""
+        if user.is_admin and not any(each.id != user.id for each in self._admins()):
+            raise LastAdmin
         self._users.set_active(user.id, active=False)
         self._users.end_sessions(user.id)
 

@@ -75,6 +75,9 @@ def test_a_file_removed_by_hand_is_410(admin, job, url, services):
     for key in published:
         services.artifacts.delete(key)
     assert admin.get(url).status_code == 410
+    told = admin.job(job["id"])
+    assert (told["allowed_actions"], told["download_url"]) == (["delete"], None)
+    assert told["warnings"][-1]["code"] == "artifact_gone"
 
 
 def test_an_unfinished_job_has_no_file_yet(admin, source):
