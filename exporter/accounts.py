@@ -4,8 +4,9 @@ import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from exporter.errors import Invalid, TokenNotFound, TooManyLogins, UserNotFound, WrongCredentials
+from exporter.errors import Invalid, LastAdmin, TokenNotFound, TooManyLogins, UserNotFound, WrongCredentials
 from exporter.model import Role, Token, User
+from exporter.naming import check_name
 from exporter.storage import secrets
 from exporter.storage.users import TokenStore, UserStore
 
@@ -72,7 +73,7 @@ class AccountService:
 
     def create_user(self, username: str, password: str, *, role: Role) -> User:
         """Raise Invalid or NameTaken."""
-        _check_username(username)
+        check_name("username", username)
         _check_password(password)
         digest = secrets.hash_password(password)
         return self._users.create(username, role=role, password_hash=digest, now=self._clock())
@@ -88,8 +89,14 @@ class AccountService:
 
     def only_admin(self) -> User | None:
         """Give the admin whom a command acts for when it names nobody: the only active one."""
-        admins = [user for user in self._users.all() if user.is_admin and user.is_active]
+        admins = self._admins()
         return admins[0] if len(admins) == 1 else None
+
+    def _admins(self) -> list[User]:
+        return [user for user in self._users.all() if user.is_admin and user.is_active]
+
+    def enable(self, user: User) -> None:
+        self._users.set_active(user.id, active=True)
 
     def set_password(self, user: User, password: str) -> None:
         """Change the password and end all sessions of the user. Raises Invalid."""
@@ -98,6 +105,9 @@ class AccountService:
         self._users.end_sessions(user.id)
 
     def disable(self, user: User) -> None:
+        """Keep the user out and end all sessions. Raises LastAdmin."""
+        if user.is_admin and not any(each.id != user.id for each in self._admins()):
+            raise LastAdmin
         self._users.set_active(user.id, active=False)
         self._users.end_sessions(user.id)
 
@@ -138,7 +148,8 @@ class AccountService:
         return user
 
     def create_token(self, user: User, *, name: str, expires_in_days: int | None) -> tuple[Token, str]:
-        """Make a token; its secret is in the answer and nowhere else."""
+        """Make a token; its secret is in the answer and nowhere else. Raises Invalid."""
+        check_name("name", name)
         secret = secrets.new_token()
         now = self._clock()
         expires_at = now + timedelta(days=expires_in_days) if expires_in_days else None
@@ -155,12 +166,6 @@ class AccountService:
         if token is None or (user is not None and not user.is_admin and token.user_id != user.id):
             raise TokenNotFound
         self._tokens.delete(token_id)
-
-
-def _check_username(username: str) -> None:
-    shown = username.strip()
-    if not shown or shown != username or len(username) > 150 or not username.isprintable():  # noqa: PLR2004
-        raise Invalid({"username": "Must be 1 to 150 printable characters with no space at either end"})
 
 
 def _check_password(password: str) -> None:

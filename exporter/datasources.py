@@ -7,8 +7,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from exporter.errors import DatasourceInUse, DatasourceNotFound, ExportFailed, Invalid, NoSuchRelation
+from exporter.errors import (
+    DatasourceInUse,
+    DatasourceNotFound,
+    ExportFailed,
+    Invalid,
+    NoSuchRelation,
+    QueryFailed,
+)
 from exporter.model import Datasource, User
+from exporter.naming import check_name
 from exporter.sources.base import Relation, RelationSummary, Source
 from exporter.sources.registry import SourceLimits, check_url, describe, open_source
 from exporter.storage.datasources import DatasourceStore
@@ -91,8 +99,15 @@ class DatasourceService:
             )
 
     def tables(self, datasource: Datasource) -> list[RelationSummary]:
+        """List what the datasource offers: everything, or the one table that it is bound to."""
+        if datasource.query is not None:
+            return []
         with self.open(datasource) as source:
-            return source.relations()
+            found = source.relations()
+            if datasource.table is None:
+                return found
+            pinned = source.relation(datasource.table)
+            return [each for each in found if (each.schema, each.name) == (pinned.schema, pinned.name)]
 
     def relation(self, datasource: Datasource, table: str | None) -> Relation:
         """Reflect the pinned relation, or `table`. Raises Invalid on `table`."""
@@ -110,6 +125,7 @@ class DatasourceService:
             source.close()
 
     def _checked(self, values: DatasourceValues, *, url: str) -> dict[str, Any]:
+        check_name("name", values.name)
         warnings = self._try(values, url)
         return {
             "name": values.name,
@@ -144,18 +160,21 @@ def relation_of(source: Source, datasource: Datasource, table: str | None) -> Re
     elif table is None:
         raise Invalid({"table": "Required, for this datasource has no table of its own"})
     else:
-        return _named(source, table)
+        relation = _named(source, table)
+        table = None
     if table is not None and table not in {relation.name, relation.label, datasource.table}:
         raise Invalid(
             {"table": f"This datasource is bound to {datasource.table or 'its query'}; leave it out"}
         )
+    if not relation.columns:
+        raise Invalid({"table": f"{relation.label} has no columns"})
     return relation
 
 
 def _named(source: Source, table: str) -> Relation:
     try:
         return source.relation(table)
-    except NoSuchRelation as exc:
+    except (NoSuchRelation, QueryFailed) as exc:
         raise Invalid({"table": exc.message}) from exc
 
 

@@ -70,6 +70,12 @@ class NotSignedIn(ExporterError):
     code = "not_signed_in"
 
 
+class BadToken(NotSignedIn):
+    """This token is unknown, expired or revoked"""
+
+    code = "bad_token"
+
+
 class WrongCredentials(NotSignedIn):
     """The username or the password is wrong"""
 
@@ -160,6 +166,12 @@ class NameTaken(Conflict):
     code = "name_taken"
 
 
+class LastAdmin(Conflict):
+    """This is the only admin who can sign in. Create another one first."""
+
+    code = "last_admin"
+
+
 class DatasourceInUse(Conflict):
     """Cannot delete a datasource whose jobs are pending or processing. Cancel them first."""
 
@@ -173,7 +185,7 @@ class TemplateInactive(Conflict):
 
 
 class ArtifactGone(ExporterError):
-    """The file of this export is no longer there. Retry or create the export again."""
+    """The file of this export was removed or altered outside of Exporter. Create the export again."""
 
     code = "artifact_gone"
 

@@ -17,6 +17,7 @@ from exporter.formats import registry
 from exporter.formats.base import FormatEntry, WriterRequest
 from exporter.formats.options import parse_options
 from exporter.model import Datasource
+from exporter.profile import profile
 from exporter.query import CompiledQuery, QuerySpec, compile_query, expected_rows, parse_filters
 from exporter.sources.base import Column, Relation, RowEstimate, Source
 from exporter.sources.types import exported_type
@@ -30,10 +31,14 @@ USUAL_ROWS_PER_SECOND = 150_000  # until this datasource and format have a histo
 
 @dataclass(frozen=True, kw_only=True)
 class Preview:
-    """The first rows as a JSON export would spell them; `columns` are {name, type, exported_type}."""
+    """The first rows as a JSON export would spell them; `columns` are {name, type, exported_type}.
+
+    `profile` is that of the first SAMPLE_ROWS rows, see `exporter.profile`.
+    """
 
     columns: tuple[Mapping[str, str], ...]
     rows: list[list[Any]]
+    profile: list[Mapping[str, Any]]
     total: RowEstimate | None
     sql: str
 
@@ -62,11 +67,13 @@ class PreviewService:
         with self._open(datasource) as source:
             relation = relation_of(source, datasource, spec.table)
             whole = self._compiled(spec, source, relation, datasource)
-            few = self._compiled(_at_most(spec, PREVIEW_ROWS), source, relation, datasource)
+            few = self._compiled(_at_most(spec, SAMPLE_ROWS), source, relation, datasource)
             columns, content, _ = _render(source, few, entry, options)
+            rows = json.loads(content)["rows"]
             return Preview(
                 columns=tuple(_described(column) for column in columns),
-                rows=json.loads(content)["rows"],
+                rows=rows[:PREVIEW_ROWS],
+                profile=profile([column.name for column in columns], rows),
                 total=expected_rows(source, spec, relation, whole),
                 sql=whole.statement.sql,
             )

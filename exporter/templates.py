@@ -14,6 +14,7 @@ from exporter.errors import (
     TemplateNotFound,
 )
 from exporter.model import Page, Template, TemplateType, User
+from exporter.naming import check_name
 from exporter.storage.templates import SHARED_TYPES, TemplateQuery, TemplateStore
 
 
@@ -35,6 +36,7 @@ class TemplateService:
 
     def create(self, values: TemplateValues, user: User) -> Template:
         """Raise Invalid, Forbidden or NameTaken."""
+        check_name("name", values.name or "")
         template_type = values.template_type or TemplateType.USER
         _check_type(template_type, user)
         row = {
@@ -73,6 +75,8 @@ class TemplateService:
     def change(self, template: Template, values: TemplateValues, user: User) -> Template:
         """Change the fields that are given. Raises TemplateForbidden, Invalid or NameTaken."""
         _check_change(template, user)
+        if values.name is not None:
+            check_name("name", values.name)
         if values.template_type is not None and values.template_type is not template.template_type:
             _check_type(values.template_type, user)
         given = {

@@ -26,7 +26,8 @@ from exporter.sources.registry import SourceLimits
 from exporter.storage.artifacts import LocalStore, StoreLimits
 from exporter.storage.database import Database
 from exporter.storage.datasources import DatasourceStore
-from exporter.storage.jobs import JobStore, QueueLimits
+from exporter.storage.jobs import JobStore
+from exporter.storage.room import QueueLimits
 from exporter.storage.secrets import Vault
 from exporter.storage.templates import TemplateStore
 from exporter.storage.transitions import JobTransitions

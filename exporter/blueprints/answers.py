@@ -143,6 +143,16 @@ class PreviewColumn(Answer):
     exported_type = always(fields.String)
 
 
+class ColumnProfile(Answer):
+    """A column in the first rows; `min` and `max` where all values are numbers, or all are texts."""
+
+    name = always(fields.String)
+    nulls = always(fields.Integer)
+    distinct = always(fields.Integer)
+    min = maybe(fields.Raw)
+    max = maybe(fields.Raw)
+
+
 class Preview(Answer):
     """The first rows, with values as a JSON export spells them."""
 
@@ -151,6 +161,7 @@ class Preview(Answer):
     rows_total = maybe(fields.Integer)
     rows_total_kind = maybe(word("exact", "estimate"))
     sql = always(fields.String)
+    profile = many(ColumnProfile)
 
 
 class Estimate(Answer):

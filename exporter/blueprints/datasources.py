@@ -155,6 +155,7 @@ def preview(datasource_id: str) -> Response:
             "rows_total": seen.total.rows if seen.total is not None else None,
             "rows_total_kind": seen.total.kind if seen.total is not None else None,
             "sql": seen.sql,
+            "profile": [dict(column) for column in seen.profile],
         },
     )
 

@@ -74,11 +74,14 @@ def _media_types(entry: FormatEntry) -> Iterator[str]:
 def _window(size: int, etag: str) -> Window | None:
     """Give the one range asked for, or None for the whole file: several ranges may be answered with all of it."""
     asked = request.range
+    if request.headers.get("Range", "").replace(" ", "") == "bytes=-0":  # the last none of the bytes
+        raise RangeUnsatisfiable(size=size)
     if asked is None or asked.units != "bytes" or len(asked.ranges) != 1:
         return None
     if "If-Range" in request.headers and request.if_range.etag != etag:
         return None
-    found = asked.range_for_length(size)
+    first, _ = asked.ranges[0]
+    found = (max(0, size + first), size) if first < 0 < size else asked.range_for_length(size)
     if found is None:
         raise RangeUnsatisfiable(size=size)
     start, stop = found

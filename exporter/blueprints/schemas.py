@@ -7,6 +7,7 @@ from marshmallow import RAISE, Schema, fields, validate
 from exporter.configuration import INVALID_FORMAT
 from exporter.formats import registry
 from exporter.model import JobStatus, TemplateType
+from exporter.naming import MAX_NAME, NAME_RULE
 from exporter.query.schema import FiltersSchema
 from exporter.storage.jobs import ORDERINGS
 
@@ -15,8 +16,9 @@ STATUSES = tuple(status.value for status in JobStatus)
 TEMPLATE_TYPES = tuple(kind.value for kind in TemplateType)
 MAX_PAGE = 10**12  # the rows before it are still a 64-bit number
 MAX_PAGE_SIZE = 100
-MAX_NAME = 150
-Name = validate.Length(min=1, max=MAX_NAME, error=f"Must be 1 to {MAX_NAME} characters")
+Name = validate.And(
+    validate.Length(min=1, max=MAX_NAME, error=NAME_RULE), validate.Predicate("isprintable", error=NAME_RULE)
+)
 
 
 def one_of(what: str, words: tuple[str, ...]) -> validate.OneOf:

@@ -10,7 +10,7 @@ from flask_login import UserMixin
 from flask_login import current_user as session_user
 
 from exporter.blueprints.context import services
-from exporter.errors import CrossSite, NotFound, NotSignedIn, Unavailable
+from exporter.errors import BadToken, CrossSite, NotFound, NotSignedIn, Unavailable
 from exporter.extensions import login_manager
 from exporter.jobs.engine import AlreadyServed
 from exporter.model import User
@@ -80,6 +80,8 @@ def _identify() -> None:
     authorization = request.headers.get("Authorization", "")
     if authorization.lower().startswith(BEARER):
         g.user = services().accounts.of_token(authorization[len(BEARER) :].strip())
+        if g.user is None:
+            raise BadToken
     elif session_user.is_authenticated:
         g.user = session_user.user
         check_site()

@@ -154,8 +154,6 @@ class Client:
         told = self._envelope(answer.read(), f"status {answer.status}").get("error")
         if isinstance(told, dict):
             return errors.Invalid(told)
-        if answer.status == http.HTTPStatus.UNAUTHORIZED:
-            told = f"{told}: the token is wrong, expired or revoked"
         if later := LATER.get(answer.status):
             return later(str(told), retry_after=_seconds(answer.headers.get("Retry-After")) or 1)
         return KINDS.get(answer.status, errors.ExporterError)(str(told))

@@ -77,6 +77,18 @@ def disable(parts: "Services", name: str) -> None:
     click.echo(f"User {name} disabled")
 
 
+@users.command()
+@click.argument("name")
+@services_command
+def enable(parts: "Services", name: str) -> None:
+    """Let a disabled user in again.
+
+    Example: exporter users enable ada
+    """
+    parts.accounts.enable(parts.accounts.user_named(name))
+    click.echo(f"User {name} enabled")
+
+
 def _row(user: User) -> dict[str, Any]:
     from exporter.jobs.receipt import instant
 

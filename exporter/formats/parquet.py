@@ -73,7 +73,9 @@ class ParquetWriter:
     def abandon(self) -> None:
         """The gate is shut: whatever Arrow writes when it lets go of its writer does not reach the file."""
         self._held = []
-        self._writer = None
+        if self._writer is not None:
+            self._writer.is_open = False  # else it would close itself once more when it is forgotten
+            self._writer = None
 
     def notices(self) -> tuple[Notice, ...]:
         return ()

@@ -8,6 +8,7 @@ from exporter.configuration import Configuration, RawConfiguration, merge, parse
 from exporter.datasources import DatasourceService, relation_of
 from exporter.errors import DatasourceNotFound, ExportFailed, Invalid, QueryFailed, TemplateNotFound
 from exporter.model import Datasource, Template, User
+from exporter.naming import NAME_RULE, is_name
 from exporter.query import check_filters, compile_query
 from exporter.sources.base import Source
 from exporter.templates import TemplateService, raw_configuration
@@ -57,6 +58,8 @@ class RequestChecker:
         TemplateInactive.
         """
         found = dict(faults or {})
+        if request.name is not None and not is_name(request.name):
+            found.setdefault("name", NAME_RULE)
         template = self._template(request, user, found)
         raw = merge(raw_configuration(template.configuration), request.raw) if template else request.raw
         datasource = self._datasource(request, user, found)

@@ -17,7 +17,8 @@ from exporter.errors import (
 from exporter.jobs.requests import Checked, JobRequest, RequestChecker
 from exporter.model import Attempt, Job, JobStatus, NewJob, Page, User
 from exporter.storage.artifacts import LocalStore
-from exporter.storage.jobs import IdempotencyKey, JobQuery, JobStore, QueueLimits
+from exporter.storage.jobs import IdempotencyKey, JobQuery, JobStore
+from exporter.storage.room import QueueLimits
 from exporter.storage.transitions import JobTransitions
 from exporter.templates import TemplateService
 
@@ -116,8 +117,8 @@ class JobService:
         return self._again(job)
 
     def retry(self, job: Job) -> Job:
-        """Raise TransitionRefused."""
-        if not self._transitions.retry(job.id, now=self._clock()):
+        """Raise TransitionRefused, QueueFull or UserQueueFull."""
+        if not self._transitions.retry(job.id, now=self._clock(), limits=self._limits):
             raise TransitionRefused(action="retry", status=self._again(job).status)
         self._notices.queued()
         return self._again(job)
@@ -138,7 +139,12 @@ class JobService:
         if job.artifact is None:
             expired = job.expires_at is not None and job.expires_at <= self._clock()
             raise ArtifactExpired if expired else ArtifactGone
-        return self._artifacts.open(job.artifact, size=job.file_size or 0)
+        try:
+            return self._artifacts.open(job.artifact, size=job.file_size or 0)
+        except ArtifactGone as exc:
+            warning = {"code": exc.code, "count": 1, "message": exc.message}
+            self._jobs.artifact_gone(job.id, job.artifact, warning)
+            raise
 
     def receipt(self, job: Job) -> Mapping[str, Any]:
         """Raise JobNotCompleted."""

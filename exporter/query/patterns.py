@@ -1,8 +1,8 @@
 r"""The patterns of `like` and `ilike`, and literal text inside them.
 
 On both databases `%` stands for any text, `_` for one character, and a backslash takes the next character literally.
-`ilike` does not tell the case of ASCII letters apart; beyond ASCII, PostgreSQL folds case as the database's locale
-does, and SQLite tells it apart. SQLite's patterns end at a NUL character inside a stored text, and take the
+`ilike` does not tell case apart; beyond ASCII, PostgreSQL folds case as the database's locale does, SQLite as Python.
+SQLite's patterns end at a NUL character inside a stored text, and take the
 noncharacters U+FFFE and U+FFFF for U+FFFD; `contains`, `starts_with` and `ends_with` are exact there too.
 """
 

@@ -38,7 +38,7 @@ class SqlitePredicates(Predicates):
             case Operator.NOT_LIKE:
                 return not_(self._glob(left, patterns.glob(text)))
             case Operator.ILIKE:
-                return left.like(bind(text), escape="\\")
+                return func.exporter_lower(left).like(bind(text.lower()), escape="\\")
             case Operator.STARTS_WITH:
                 return self._starts_with(left, text)
             case Operator.ENDS_WITH:

@@ -12,6 +12,7 @@ from sqlalchemy.sql import text
 from exporter.errors import DatabaseAway
 
 BUSY_SECONDS = 10.0
+LAST_OFFSET = 2**62  # of a page; beyond, a database has no such number
 RETRY_AFTER_SECONDS = 5
 
 __all__ = ["Database", "IntegrityError"]
@@ -58,6 +59,11 @@ def schema_version(engine: Engine) -> str | None:
         if not inspect(connection).has_table("alembic_version"):
             return None
         return connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+
+
+def offset_of(page: int, size: int) -> int:
+    """Say how many rows come before a page, which counts from 1."""
+    return min((page - 1) * size, LAST_OFFSET)
 
 
 def engine_options(url: str) -> dict[str, Any]:

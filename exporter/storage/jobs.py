@@ -10,13 +10,13 @@ from uuid import uuid4
 from sqlalchemy import Row, Select, delete, func, insert, select, update
 from sqlalchemy.orm import InstrumentedAttribute
 
-from exporter.errors import KeyReused, QueueFull, UserQueueFull
+from exporter.errors import KeyReused
 from exporter.model import Attempt, Job, JobStatus, NewJob, Page, Phase
-from exporter.storage.database import Database, IntegrityError
+from exporter.storage.database import Database, IntegrityError, offset_of
+from exporter.storage.room import QueueLimits, check_room
 from exporter.storage.tables import AttemptRow, IdempotencyRow, JobRow
 from exporter.storage.transitions import BLANK
 
-RETRY_AFTER_SECONDS = 10
 NEWEST = 5  # jobs that tell how fast the next one will be
 ORDERINGS: Mapping[str, InstrumentedAttribute[Any]] = MappingProxyType(
     {
@@ -28,14 +28,6 @@ ORDERINGS: Mapping[str, InstrumentedAttribute[Any]] = MappingProxyType(
         "file_size": JobRow.file_size,
     }
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class QueueLimits:
-    """How many jobs may wait: on the server, and of one user."""
-
-    server: int
-    user: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +109,7 @@ class JobStore:
                     return _same_request(
                         connection.execute(_by_id(earlier.job_id)).one(), earlier, key
                     ), False
-            _check_room(connection, new.owner_id, limits)
+            check_room(connection, new.owner_id, limits)
             job_id = str(uuid4())
             values = {**BLANK, **asdict(new), "filters": dict(new.filters), "options": dict(new.options)}
             times = {"created_at": now, "queued_at": now}
@@ -156,7 +148,7 @@ class JobStore:
     def page(self, query: JobQuery) -> Page[Job]:
         chosen = _chosen(query)
         ordered = chosen.order_by(*_ordering(query.ordering))
-        window = ordered.limit(query.page_size).offset((query.page - 1) * query.page_size)
+        window = ordered.limit(query.page_size).offset(offset_of(query.page, query.page_size))
         with self._database.read() as connection:
             total = connection.execute(_chosen(query, select(func.count()))).scalar_one()
             items = tuple(_job(row) for row in connection.execute(window))
@@ -258,6 +250,14 @@ class JobStore:
         with self._database.read() as connection:
             return [_job(row) for row in connection.execute(select(JobRow.__table__).where(*due))]
 
+    def artifact_gone(self, job_id: str, artifact: str, warning: Mapping[str, Any]) -> None:
+        """Note, with a warning, that a completed job's file was lost outside of our hands."""
+        with self._database.write() as connection:
+            row = connection.execute(_by_id(job_id)).one_or_none()
+            if row is not None and row.artifact == artifact:
+                values = {"artifact": None, "warnings": [*row.warnings, dict(warning)]}
+                connection.execute(update(JobRow).where(JobRow.id == job_id).values(**values))
+
     def forget_artifact(self, job_id: str, artifact: str) -> None:
         """Note that a job's file is gone; the job itself stays completed."""
         statement = (
@@ -312,14 +312,6 @@ def _ordering(ordering: str) -> tuple[Any, ...]:
     if ordering.startswith("-"):
         return column.desc().nulls_last(), JobRow.id.desc()
     return column.asc().nulls_last(), JobRow.id.asc()
-
-
-def _check_room(connection: Any, owner_id: str, limits: QueueLimits) -> None:
-    pending = select(func.count()).where(JobRow.status == JobStatus.PENDING.value)
-    if connection.execute(pending).scalar_one() >= limits.server:
-        raise QueueFull(retry_after=RETRY_AFTER_SECONDS)
-    if connection.execute(pending.where(JobRow.owner_id == owner_id)).scalar_one() >= limits.user:
-        raise UserQueueFull(retry_after=RETRY_AFTER_SECONDS, limit=limits.user)
 
 
 def _forget_keys(user_id: str, key: IdempotencyKey) -> Any:

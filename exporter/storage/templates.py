@@ -10,7 +10,7 @@ from sqlalchemy import Row, Select, delete, func, insert, or_, select, update
 
 from exporter.errors import NameTaken
 from exporter.model import Page, Template, TemplateType
-from exporter.storage.database import Database, IntegrityError
+from exporter.storage.database import Database, IntegrityError, offset_of
 from exporter.storage.tables import TemplateRow, UserRow
 
 SHARED_TYPES = (TemplateType.SHARED, TemplateType.SYSTEM)
@@ -62,7 +62,7 @@ class TemplateStore:
 
     def page(self, query: TemplateQuery) -> Page[Template]:
         ordered = _chosen(_templates(), query).order_by(TemplateRow.name, TemplateRow.id)
-        window = ordered.limit(query.page_size).offset((query.page - 1) * query.page_size)
+        window = ordered.limit(query.page_size).offset(offset_of(query.page, query.page_size))
         with self._database.read() as connection:
             total = connection.execute(
                 _chosen(select(func.count()).select_from(TemplateRow), query)

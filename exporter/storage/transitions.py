@@ -4,15 +4,19 @@
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, CursorResult, case, insert, literal, update
+from sqlalchemy import Connection, case, insert, literal, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from exporter.model import TRANSITIONS, JobStatus, Outcome, Phase
 from exporter.storage.database import Database
+from exporter.storage.room import QueueLimits, check_room
 from exporter.storage.tables import AttemptRow, JobRow
+
+LOST = "The server stopped while this attempt ran"
 
 # What a job has not got before it runs; retry clears it and leaves the past in its attempts.
 BLANK: Mapping[str, Any] = {
@@ -85,7 +89,7 @@ class JobTransitions:
             "completed_at": now,
             "stopped_at": now,
         }
-        ending = _Ending(JobStatus.COMPLETED.value, now=now, row_count=outcome.row_count)
+        ending = _Ending(outcome=JobStatus.COMPLETED.value, now=now, row_count=outcome.row_count)
         return self._end(job_id, attempt, JobStatus.COMPLETED, values, ending)
 
     def fail(
@@ -99,24 +103,26 @@ class JobTransitions:
             "completed_at": now,
             "stopped_at": now,
         }
-        ending = _Ending(JobStatus.FAILED.value, now=now, code=code, message=message, row_count=row_count)
+        ending = _Ending(
+            outcome=JobStatus.FAILED.value, now=now, code=code, message=message, row_count=row_count
+        )
         return self._end(job_id, attempt, JobStatus.FAILED, values, ending)
 
     def release(self, job_id: str, attempt: int, *, now: datetime) -> bool:
         """Put a running job back in the queue: this server is stopping."""
-        ending = _Ending("released", now=now)
-        return self._end(job_id, attempt, JobStatus.PENDING, BLANK, ending)
+        return self._end(job_id, attempt, JobStatus.PENDING, BLANK, _Ending(outcome="released", now=now))
 
     def cancel(self, job_id: str, *, now: datetime) -> bool:
         """Cancel at once; where nothing ran, it has also stopped."""
         stopped = case((JobRow.status == JobStatus.PENDING.value, now), else_=None)
         values = {"phase": Phase.DONE, "completed_at": now, "stopped_at": stopped}
         with self._database.write() as connection:
-            statement = _move(job_id, JobStatus.CANCELLED, **values).returning(JobRow.attempt)
-            attempt = connection.execute(statement).scalar_one_or_none()
-            if attempt is not None:
-                _close_attempt(connection, job_id, attempt, _Ending(JobStatus.CANCELLED.value, now=now))
-            return attempt is not None
+            statement = _move(job_id, JobStatus.CANCELLED, **values)
+            row = connection.execute(statement.returning(JobRow.attempt, JobRow.row_count)).one_or_none()
+            if row is not None:
+                ending = _Ending(outcome=JobStatus.CANCELLED.value, now=now)
+                _close_attempt(connection, job_id, row.attempt, ending, rows=row.row_count)
+            return row is not None
 
     def stopped(self, job_id: str, attempt: int, *, now: datetime) -> None:
         """Note that a cancelled job's worker has let go of the database and of its partial file."""
@@ -129,11 +135,15 @@ class JobTransitions:
         with self._database.write() as connection:
             connection.execute(statement.values(stopped_at=now))
 
-    def retry(self, job_id: str, *, now: datetime) -> bool:
+    def retry(self, job_id: str, *, now: datetime, limits: QueueLimits) -> bool:
+        """Raise QueueFull or UserQueueFull."""
         allowed = JobRow.status.in_((JobStatus.FAILED.value, JobStatus.CANCELLED.value))
         statement = _move(job_id, JobStatus.PENDING, **BLANK, crashes=0, queued_at=now).where(allowed)
         with self._database.write() as connection:
-            return connection.execute(statement).rowcount == 1
+            owner_id = connection.execute(statement.returning(JobRow.owner_id)).scalar_one_or_none()
+            if owner_id is not None:
+                check_room(connection, owner_id, limits, counted=1)
+            return owner_id is not None
 
     def take_over(
         self, job_id: str, attempt: int, *, beat: int, max_attempts: int, message: str, now: datetime
@@ -165,11 +175,12 @@ class JobTransitions:
             .returning(JobRow.status)
         )
         with self._database.write() as connection:
+            rows = _rows_so_far(connection, job_id)
             status = connection.execute(statement).scalar_one_or_none()
             if status is None:
                 return None
-            ending = _Ending("worker_lost", now=now, code="worker_lost", message=message)
-            _close_attempt(connection, job_id, attempt, ending)
+            ending = _Ending(outcome="worker_lost", now=now, code="worker_lost", message=LOST)
+            _close_attempt(connection, job_id, attempt, ending, rows=rows)
             return JobStatus(status)
 
     def _end(
@@ -179,31 +190,26 @@ class JobTransitions:
             JobRow.attempt == attempt, JobRow.status == JobStatus.PROCESSING.value
         )
         with self._database.write() as connection:
+            rows = _rows_so_far(connection, job_id)
             moved = connection.execute(statement).rowcount == 1
             if moved:
-                _close_attempt(connection, job_id, attempt, ending)
+                _close_attempt(connection, job_id, attempt, ending, rows=rows)
             return moved
 
 
+@dataclass(frozen=True, kw_only=True)
 class _Ending:
-    """How an attempt ended, as its row keeps it."""
+    """How an attempt ended. Without a `row_count` of its own, the last one that was beaten stays."""
 
-    def __init__(
-        self,
-        outcome: str,
-        *,
-        now: datetime,
-        code: str | None = None,
-        message: str | None = None,
-        row_count: int | None = None,
-    ) -> None:
-        self.values = {
-            "outcome": outcome,
-            "ended_at": now,
-            "error_code": code,
-            "error_message": message,
-            "row_count": row_count,
-        }
+    outcome: str
+    now: datetime
+    code: str | None = None
+    message: str | None = None
+    row_count: int | None = None
+
+
+def _rows_so_far(connection: Connection, job_id: str) -> int | None:
+    return connection.execute(select(JobRow.row_count).where(JobRow.id == job_id)).scalar_one_or_none()
 
 
 def _move(job_id: str, to: JobStatus, **values: Any) -> Any:
@@ -212,8 +218,19 @@ def _move(job_id: str, to: JobStatus, **values: Any) -> Any:
     return update(JobRow).where(JobRow.id == job_id, guard).values(status=to.value, **values)
 
 
-def _close_attempt(connection: Connection, job_id: str, attempt: int, ending: _Ending) -> "CursorResult[Any]":
+def _close_attempt(
+    connection: Connection, job_id: str, attempt: int, ending: _Ending, *, rows: int | None
+) -> None:
+    """Write the end of an attempt whose last beat told `rows`."""
     statement = update(AttemptRow).where(
         AttemptRow.job_id == job_id, AttemptRow.number == attempt, AttemptRow.ended_at.is_(None)
     )
-    return connection.execute(statement.values(**ending.values))
+    connection.execute(
+        statement.values(
+            outcome=ending.outcome,
+            ended_at=ending.now,
+            error_code=ending.code,
+            error_message=ending.message,
+            row_count=ending.row_count if ending.row_count is not None else rows,
+        )
+    )

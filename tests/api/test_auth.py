@@ -2,6 +2,8 @@
 
 import pytest
 
+from exporter.errors import LastAdmin
+from exporter.model import Role
 from tests.client import API, Client
 from tests.conftest import PASSWORD
 
@@ -74,7 +76,9 @@ def test_a_token_works_until_it_is_revoked(app, member):
 
 
 def test_a_bad_token_is_refused_even_beside_a_good_cookie(member):
-    assert member.get("auth/me/", headers={"Authorization": "Bearer exp_wrong"}).status_code == 401
+    answer = member.get("auth/me/", headers={"Authorization": "Bearer exp_wrong"})
+    assert answer.status_code == 401
+    assert answer.json["error"] == "This token is unknown, expired or revoked"
 
 
 def test_only_a_hash_of_a_token_is_stored(member, services, instance):
@@ -139,3 +143,14 @@ def test_an_admin_sees_everybodys_jobs(admin, member, source):
     job_id = member.post("exports/", body).json["data"]["id"]
     assert admin.get(f"exports/{job_id}/").status_code == 200
     assert len(admin.get("exports/").json["data"]["export_jobs"]) == 1
+
+
+def test_the_only_admin_cannot_be_shut_out(admin, services):
+    ada = services.accounts.user_named("ada")
+    with pytest.raises(LastAdmin):
+        services.accounts.disable(ada)
+    services.accounts.create_user("bea", PASSWORD, role=Role.ADMIN)
+    services.accounts.disable(ada)
+    assert admin.get("auth/me/").status_code == 401
+    services.accounts.enable(ada)
+    assert admin.post("auth/login/", {"username": "ada", "password": PASSWORD}).status_code == 200

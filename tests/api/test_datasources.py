@@ -1,5 +1,7 @@
 """Datasources over REST."""
 
+import apsw
+import psycopg
 import pytest
 
 
@@ -124,3 +126,34 @@ def test_the_url_is_encrypted_at_rest(admin, shop, services, instance):
     services.database.engine.dispose()
     stored = b"".join(path.read_bytes() for path in instance.glob("exporter.sqlite3*"))
     assert b"shop.db" not in stored
+
+
+def test_a_bound_datasource_shows_no_other_table(admin, member, shop):
+    body = {"name": "one", "url": f"sqlite:///{shop}", "table": "orders", "is_shared": True}
+    made = admin.post("datasources/", body).json["data"]
+    tables = member.get(f"datasources/{made['id']}/tables/").json["data"]["tables"]
+    assert [table["name"] for table in tables] == ["orders"]
+    body = {"name": "two", "url": f"sqlite:///{shop}", "query": "SELECT 1 AS n", "is_shared": True}
+    made = admin.post("datasources/", body).json["data"]
+    assert member.get(f"datasources/{made['id']}/tables/").json["data"]["tables"] == []
+
+
+def test_a_view_on_a_table_that_is_gone_is_told_at_the_table(admin, source, shop):
+    connection = apsw.Connection(str(shop))
+    connection.execute("CREATE TABLE away (n); CREATE VIEW broken AS SELECT * FROM away; DROP TABLE away")
+    connection.close()
+    body = {"datasource": source, "format": "csv", "filters": {"table": "broken"}}
+    answer = admin.post("exports/", body)
+    assert answer.status_code == 400
+    assert "away" in answer.json["error"]["filters"]["table"]
+
+
+@pytest.mark.postgres
+def test_a_table_without_columns_is_told_at_the_table(admin, postgres_database):
+    with psycopg.connect(postgres_database, autocommit=True) as connection:
+        connection.execute("CREATE TABLE nothing ()")
+    made = admin.post("datasources/", {"name": "pg", "url": postgres_database}).json["data"]
+    body = {"datasource": made["id"], "format": "csv", "filters": {"table": "nothing"}}
+    answer = admin.post("exports/", body)
+    assert answer.status_code == 400
+    assert "no columns" in answer.json["error"]["filters"]["table"]

@@ -28,7 +28,13 @@ def test_a_file_is_sent_whole_as_an_inert_attachment(admin, job, url):
 
 @pytest.mark.parametrize(
     ("asked", "part"),
-    [("bytes=0-9", slice(0, 10)), ("bytes=100-", slice(100, None)), ("bytes=-7", slice(-7, None))],
+    [
+        ("bytes=0-9", slice(0, 10)),
+        ("bytes=100-", slice(100, None)),
+        ("bytes=-7", slice(-7, None)),
+        ("bytes=-99999", slice(0, None)),
+        ("bytes=0-0", slice(0, 1)),
+    ],
 )
 def test_one_range_is_sent_as_206(admin, url, asked, part):
     whole = admin.get(url).data
@@ -38,8 +44,9 @@ def test_one_range_is_sent_as_206(admin, url, asked, part):
     assert answer.headers["Content-Range"].endswith(f"/{len(whole)}")
 
 
-def test_a_range_past_the_end_is_416_with_the_size(admin, job, url):
-    answer = admin.get(url, headers={"Range": "bytes=9999999-"})
+@pytest.mark.parametrize("asked", ["bytes=9999999-", "bytes=-0"])
+def test_a_range_past_the_end_is_416_with_the_size(admin, job, url, asked):
+    answer = admin.get(url, headers={"Range": asked})
     assert answer.status_code == 416
     assert answer.headers["Content-Range"] == f"bytes */{job['file_size']}"
     assert answer.json["success"] is False
@@ -75,6 +82,9 @@ def test_a_file_removed_by_hand_is_410(admin, job, url, services):
     for key in published:
         services.artifacts.delete(key)
     assert admin.get(url).status_code == 410
+    told = admin.job(job["id"])
+    assert (told["allowed_actions"], told["download_url"]) == (["delete"], None)
+    assert told["warnings"][-1]["code"] == "artifact_gone"
 
 
 def test_an_unfinished_job_has_no_file_yet(admin, source):

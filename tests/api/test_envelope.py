@@ -103,3 +103,16 @@ def test_a_database_that_was_never_set_up_is_told_as_such(make_app, instance):
     answer = make_app().test_client().get("/readyz")
     assert answer.status_code == 503
     assert "exporter init" in answer.json["error"]
+
+
+@pytest.mark.parametrize("name", ["a\x1b[31mb", "two\nlines", "back\rwards", "\u202etxt", " ", "x" * 151])
+def test_a_name_that_would_upset_a_terminal_is_a_400(admin, source, shop, name):
+    for path, body in (
+        ("exports/", {"datasource": source, "format": "csv", "filters": {"table": "orders"}}),
+        ("export-templates/", {"configuration": {"format": "csv"}}),
+        ("datasources/", {"url": f"sqlite:///{shop}"}),
+        ("auth/tokens/", {}),
+    ):
+        answer = admin.post(path, {**body, "name": name})
+        assert answer.status_code == 400, path
+        assert set(answer.json["error"]) == {"name"}

@@ -1,6 +1,8 @@
 """What goes wrong inside an export ends its job truthfully, leaves no file and frees the slot."""
 
+import gc
 import os
+import sys
 
 import pytest
 
@@ -8,6 +10,7 @@ from exporter.errors import ExportFailed
 from exporter.formats.csv import CsvWriter
 from exporter.model import Role
 from exporter.sources.sqlite.reader import SqliteReader
+from exporter.storage.artifacts import StoreLimits
 from exporter.storage.transitions import JobTransitions
 from tests.conftest import sign_in
 
@@ -62,6 +65,23 @@ def test_a_file_past_the_servers_limit_fails_with_the_limit(make_app, shop):
     source = client.post("datasources/", {"name": "s", "url": f"sqlite:///{shop}"}).json["data"]["id"]
     job = fails(client, services, body(source, "numbers"), "file_too_large")
     assert "100 bytes" in job["error_message"]
+
+
+@pytest.mark.parametrize("format_name", ["csv", "json", "parquet", "excel"])
+def test_no_format_makes_a_noise_when_its_last_byte_is_one_too_many(
+    admin, source, services, monkeypatch, format_name
+):
+    request = body(source, "numbers", format=format_name)
+    job = admin.export(request)
+    admin.delete(f"exports/{job['id']}/")
+    limits = StoreLimits(min_free=0, max_file=job["file_size"] - 1)
+    monkeypatch.setattr(services.artifacts, "_limits", limits)
+    ignored = []
+    monkeypatch.setattr(sys, "unraisablehook", ignored.append)
+    fails(admin, services, request, "file_too_large")
+    assert services.engine.stop(grace=10)
+    gc.collect()
+    assert ignored == []
 
 
 def test_a_disk_that_is_full_at_the_last_moment_fails_the_job(admin, source, services, monkeypatch):

@@ -16,6 +16,23 @@ def test_a_preview_shows_the_first_rows_as_json_would_and_the_sql(member, source
     assert "LIMIT" in data["sql"]
 
 
+def test_a_preview_profiles_its_columns(member, source):
+    data = member.post(f"datasources/{source}/preview/", {"table": "orders"}).json["data"]
+    profile = {column.pop("name"): column for column in data["profile"]}
+    assert profile["id"] == {"nulls": 0, "distinct": 4, "min": 1, "max": 4}
+    assert profile["city"] == {"nulls": 1, "distinct": 3, "min": "Köln", "max": "東京"}
+    assert profile["amount"] == {"nulls": 0, "distinct": 4, "min": 3, "max": 1000000}
+
+
+def test_a_preview_of_no_rows_has_a_profile_too(member, source):
+    where = [{"column": "id", "operator": "<", "value": 0}]
+    data = member.post(
+        f"datasources/{source}/preview/", {"table": "orders", "columns": ["id"], "where_conditions": where}
+    ).json["data"]
+    assert data["rows"] == []
+    assert data["profile"] == [{"name": "id", "nulls": 0, "distinct": 0, "min": None, "max": None}]
+
+
 def test_a_preview_has_at_most_50_rows_of_a_table_that_never_ends(member, source):
     data = member.post(f"datasources/{source}/preview/", {"table": "endless"}).json["data"]
     assert data["rows"] == [[n] for n in range(1, 51)]

@@ -171,7 +171,7 @@ def test_names_that_there_are_not_are_told(remote):
 
 def test_a_wrong_token_is_one_line(remote):
     answer = remote("exports", "list", token="exp_nonsense", code=1)
-    assert "You are not signed in: the token is wrong, expired or revoked" in answer.stderr
+    assert "This token is unknown, expired or revoked" in answer.stderr
 
 
 def test_a_server_that_is_away_is_one_line(remote):

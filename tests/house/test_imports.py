@@ -24,6 +24,8 @@ FLOORS = {
     "exporter.accounts": 4,
     "exporter.datasources": 4,
     "exporter.templates": 4,
+    "exporter.profile": 1,
+    "exporter.naming": 1,
     "exporter.preview": 4.5,
     "exporter.jobs": 5,
     "exporter.wiring": 5.5,

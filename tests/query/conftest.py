@@ -10,6 +10,7 @@ import pytest
 
 from exporter.query import CompiledQuery, compile_query, parse_filters
 from exporter.sources.base import Column, Kind, Relation
+from exporter.sources.sqlite import functions
 
 
 @dataclass
@@ -69,6 +70,7 @@ class Database:
 @pytest.fixture
 def lite() -> Iterator[Database]:
     connection = apsw.Connection(":memory:")
+    functions.install(connection)
     yield Database("sqlite", connection)
     connection.close()
 

@@ -396,6 +396,15 @@ def test_like_tells_case_apart_and_not_like_is_its_opposite(texts, pattern):
     assert texts("not like", pattern) == [text for text in TEXTS if text not in matching]
 
 
+def test_ilike_folds_letters_beyond_ascii_on_sqlite_too(lite):
+    lite.connection.execute("CREATE TABLE t (s TEXT)")
+    lite.connection.execute("INSERT INTO t VALUES ('Köln'), ('KÖLN'), ('Koln'), ('ŁÓDŹ')")
+    relation = Relation(name="t", columns=(Column(name="s", database_type="TEXT", kind=Kind.TEXT),))
+    for pattern, found in (("kÖln", ["Köln", "KÖLN"]), ("łódź", ["ŁÓDŹ"]), ("%ÖL%", ["Köln", "KÖLN"])):
+        condition = {"column": "s", "operator": "ilike", "value": pattern}
+        assert [row[0] for row in lite.rows({"where_conditions": [condition]}, relation)] == found
+
+
 @pytest.mark.parametrize("pattern", [pattern for pattern in PATTERNS if pattern.isascii()])
 def test_ilike_does_not_tell_the_case_of_ascii_letters_apart(texts, pattern):
     assert texts("ilike", pattern) == [

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from exporter.errors import Invalid
 from exporter.query import compile_query, parse_filters
 from exporter.sources.base import Column, Kind, Relation
+from exporter.sources.sqlite import functions
 
 MANY = settings(
     max_examples=1000,
@@ -245,6 +246,7 @@ def test_text_is_found_in_a_sqlite_file_of_any_encoding(encoding, data):
     held = data.draw(st.lists(letters_of(encoding, 5), min_size=1, max_size=6))
     wanted = data.draw(st.one_of(st.sampled_from(held), letters_of(encoding, 2)))
     connection = apsw.Connection(":memory:")
+    functions.install(connection)
     connection.execute(f"PRAGMA encoding = '{encoding}'")
     connection.execute("CREATE TABLE t (s TEXT)")
     connection.execute("CREATE INDEX ix ON t (s)")

@@ -11,7 +11,8 @@ from exporter.errors import KeyReused, QueueFull, UserQueueFull
 from exporter.model import TRANSITIONS, JobStatus, NewJob, Outcome, Role
 from exporter.storage.database import Database, engine_options, prepare_engine
 from exporter.storage.datasources import DatasourceStore
-from exporter.storage.jobs import IdempotencyKey, JobQuery, JobStore, QueueLimits
+from exporter.storage.jobs import IdempotencyKey, JobQuery, JobStore
+from exporter.storage.room import QueueLimits
 from exporter.storage.secrets import Vault
 from exporter.storage.tables import Base, JobRow
 from exporter.storage.transitions import JobTransitions
@@ -81,7 +82,7 @@ def put(database, job_id, status):
 def moves(transitions, job_id, to):
     return {
         JobStatus.PENDING: lambda: (
-            transitions.retry(job_id, now=NOW) or transitions.release(job_id, 1, now=NOW)
+            transitions.retry(job_id, now=NOW, limits=LIMITS) or transitions.release(job_id, 1, now=NOW)
         ),
         JobStatus.PROCESSING: lambda: transitions.claim(job_id, worker="w", now=NOW),
         JobStatus.COMPLETED: lambda: transitions.complete(job_id, 1, OUTCOME, now=NOW),
@@ -136,7 +137,7 @@ def test_a_job_that_kills_its_worker_each_time_fails_in_the_end(jobs, transition
         )
     failed = jobs.get(job.id)
     assert (failed.error_code, failed.error_message) == ("worker_lost", "lost")
-    assert transitions.retry(job.id, now=NOW)
+    assert transitions.retry(job.id, now=NOW, limits=LIMITS)
     attempt = transitions.claim(job.id, worker="w", now=NOW)
     assert (
         transitions.take_over(job.id, attempt, beat=0, max_attempts=3, message="m", now=NOW)
@@ -154,7 +155,7 @@ def test_retry_clears_the_past_from_the_job(jobs, transitions, job):
     attempt = transitions.claim(job.id, worker="w", now=NOW)
     transitions.fail(job.id, attempt, code="c", message="m", row_count=7, now=NOW)
     later = NOW + timedelta(minutes=1)
-    assert transitions.retry(job.id, now=later)
+    assert transitions.retry(job.id, now=later, limits=LIMITS)
     again = jobs.get(job.id)
     assert (again.error_code, again.row_count, again.completed_at, again.started_at) == (
         None,
@@ -183,7 +184,7 @@ def test_of_many_at_once_one_wins(jobs, transitions, job, action):
     acts = {
         "claim": lambda: transitions.claim(job.id, worker="w", now=NOW) is not None,
         "cancel": lambda: transitions.cancel(job.id, now=NOW),
-        "retry": lambda: transitions.retry(job.id, now=NOW),
+        "retry": lambda: transitions.retry(job.id, now=NOW, limits=LIMITS),
     }
     together = threading.Barrier(8)
     won = []
@@ -260,3 +261,30 @@ def test_the_oldest_job_of_each_user_waits_for_its_turn(jobs, new):
     assert [w.job_id for w in jobs.waiting(leaving_out=[first.id])] == [second.id]
     assert jobs.waiting(only=frozenset()) == []
     assert (jobs.queue_position(first), jobs.queue_position(second)) == (1, 2)
+
+
+def test_a_retry_waits_for_room_like_a_new_job(jobs, transitions, new, job):
+    transitions.cancel(job.id, now=NOW)
+    jobs.insert(new, now=NOW, limits=LIMITS)
+    with pytest.raises(UserQueueFull):
+        transitions.retry(job.id, now=NOW, limits=QueueLimits(server=9, user=1))
+    assert jobs.get(job.id).status is JobStatus.CANCELLED
+    assert transitions.retry(job.id, now=NOW, limits=QueueLimits(server=9, user=2))
+
+
+@pytest.mark.parametrize("ending", ["cancel", "release", "take over"])
+def test_the_rows_of_an_attempt_that_did_not_end_well_stay_in_it(jobs, transitions, job, ending):
+    attempt = transitions.claim(job.id, worker="w", now=NOW)
+    transitions.beat(job.id, attempt, row_count=77)
+    match ending:
+        case "cancel":
+            transitions.cancel(job.id, now=NOW)
+        case "release":
+            transitions.release(job.id, attempt, now=NOW)
+        case _:
+            transitions.take_over(job.id, attempt, beat=1, max_attempts=3, message="m", now=NOW)
+    assert jobs.attempts(job.id)[0].row_count == 77
+
+
+def test_a_page_far_past_the_end_is_empty(jobs, job):
+    assert jobs.page(JobQuery(page=10**30)).items == ()

@@ -13,8 +13,8 @@ import apsw
 
 from exporter.errors import QueryFailed
 from exporter.sources.limits import SourceLimits
+from exporter.sources.sqlite import functions, guard
 from exporter.sources.sqlite.failures import failure
-from exporter.sources.sqlite.guard import install
 from exporter.sources.watch import Watch
 
 FLAGS = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI | apsw.SQLITE_OPEN_NOFOLLOW
@@ -52,7 +52,8 @@ class Session:
         self.encoding = str(connection.pragma("encoding"))
         self.blocks_writers = connection.pragma("journal_mode") != "wal"
         connection.set_progress_handler(self._overdue, STEPS_PER_CHECK)
-        self._guard = install(connection)
+        functions.install(connection)
+        self._guard = guard.install(connection)
 
     def _overdue(self) -> bool:
         if self._checks_left is not None:
