@@ -1,5 +1,6 @@
 """What the documents show, works: commands parse, the session of the API page runs."""
 
+import json
 import os
 import re
 import shlex
@@ -15,6 +16,8 @@ from exporter.cli.main import cli
 from tests.server import DEADLINE_SECONDS, serving
 
 ROOT = Path(__file__).parents[2]
+API = "/data-tools/api/v1/"
+USER_PASSWORD = "pw"  # of tests.server
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```([a-z]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(
@@ -124,3 +127,56 @@ def test_the_session_in_python_runs(server, session, tmp_path):
     assert answer.returncode == 0, answer.stderr
     (file,) = folder.iterdir()
     assert answer.stdout.split() == [file.name, "4"]
+
+
+@pytest.fixture(scope="module")
+def every_call():
+    page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    section = page.partition("## Every call")[2].partition("## A whole session")[0]
+    return {
+        language: text.replace('"secret"', f'"{USER_PASSWORD}"') for language, text in BLOCK.findall(section)
+    }
+
+
+def calls(app):
+    """Give every call of the API as a method and a path with `*` for each id."""
+    for rule in app.url_map.iter_rules():
+        if rule.rule.startswith(API) and not rule.rule.endswith(".json"):
+            for method in rule.methods - {"HEAD", "OPTIONS"}:
+                yield method, re.sub(r"<[^>]+>", "*", rule.rule.removeprefix(API))
+
+
+def test_the_page_shows_every_call_in_both_languages(app, every_call):
+    curl = {
+        (method or ("POST" if " -d " in line else "GET"), re.sub(r"\$[A-Z]+", "*", path))
+        for line in every_call["bash"].replace("\n  ", " ").splitlines()
+        for method, path in re.findall(r'(?:-X ([A-Z]+) )?"\$API/([^"?]+)', line)
+        if not path.endswith(".json")
+    }
+    python = {
+        (method, re.sub(r"{[^}]+}", "*", path))
+        for method, path in re.findall(r'call\("([A-Z]+)", f?"([^"?]+)', every_call["python"])
+    }
+    assert set(calls(app)) == curl == python
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
+def test_every_call_with_curl_runs(server, every_call, tmp_path):
+    folder = tmp_path / "work"
+    folder.mkdir()
+    answer = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", told(every_call["bash"], server)],
+        cwd=folder, capture_output=True, text=True, timeout=DEADLINE_SECONDS, check=False,
+    )  # fmt: skip
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert "Datasource deleted successfully" in answer.stdout
+    assert json.loads((folder / "openapi.json").read_text())["openapi"].startswith("3.1")
+
+
+def test_every_call_in_python_runs(server, every_call, tmp_path):
+    answer = subprocess.run(
+        [sys.executable, "-c", told(every_call["python"], server)],
+        cwd=tmp_path, capture_output=True, text=True, timeout=DEADLINE_SECONDS, check=False,
+    )  # fmt: skip
+    assert answer.returncode == 0, answer.stderr
+    assert "b'" in answer.stdout
