@@ -1,7 +1,7 @@
 """Registered databases: who may use which, and opening them."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -200,16 +200,3 @@ def _check_pinned(source: Source, values: DatasourceValues) -> None:
 
 def _may_use(datasource: Datasource, user: User | None) -> bool:
     return user is None or user.is_admin or datasource.is_shared
-
-
-def public_fields(datasource: Datasource) -> Mapping[str, Any]:
-    """Give what anybody who may use the datasource may see of it: never its URL."""
-    return {
-        "id": datasource.id,
-        "name": datasource.name,
-        "kind": datasource.kind,
-        "table": datasource.table,
-        "date_column": datasource.date_column,
-        "is_shared": datasource.is_shared,
-        "created_at": datasource.created_at,
-    }

@@ -9,7 +9,8 @@ from exporter.blueprints.body import json_object, load, optional_json_object, qu
 from exporter.blueprints.context import answer, current_user, require_admin, services
 from exporter.blueprints.described import describes
 from exporter.blueprints.schemas import ColumnsQuerySchema, DatasourceChangeSchema, DatasourceRequestSchema
-from exporter.datasources import DatasourceValues, public_fields
+from exporter.datasources import DatasourceValues
+from exporter.documents import column_document, datasource_document, table_document
 from exporter.errors import (
     DatasourceInUse,
     DatasourceNotFound,
@@ -18,11 +19,8 @@ from exporter.errors import (
     NameTaken,
     SourceUnavailable,
 )
-from exporter.jobs.receipt import instant
 from exporter.model import Datasource, User
 from exporter.query.schema import FiltersSchema
-from exporter.sources.base import Column
-from exporter.sources.types import exported_type
 
 bp = Blueprint("datasources", __name__)
 
@@ -33,7 +31,10 @@ READS = (DatasourceNotFound, ExportFailed, SourceUnavailable)  # what a call tha
 @describes("List those you may export from", answer=answers.Datasources)
 def index() -> Response:
     user = current_user()
-    found = [_document(datasource, user) for datasource in services().datasources.all(user)]
+    found = [
+        datasource_document(datasource, for_admin=user.is_admin)
+        for datasource in services().datasources.all(user)
+    ]
     return answer("Datasources retrieved successfully", {"datasources": found})
 
 
@@ -53,7 +54,10 @@ def create() -> Response:
     datasource = services().datasources.register(values)
     location = url_for(".show", datasource_id=datasource.id)
     return answer(
-        "Datasource created successfully", _document(datasource, user), status=201, location=location
+        "Datasource created successfully",
+        datasource_document(datasource, for_admin=user.is_admin),
+        status=201,
+        location=location,
     )
 
 
@@ -61,7 +65,9 @@ def create() -> Response:
 @describes("Show a datasource", answer=answers.Datasource, refuses=(DatasourceNotFound,))
 def show(datasource_id: str) -> Response:
     datasource, user = _asked(datasource_id)
-    return answer("Datasource retrieved successfully", _document(datasource, user))
+    return answer(
+        "Datasource retrieved successfully", datasource_document(datasource, for_admin=user.is_admin)
+    )
 
 
 @bp.put("/<datasource_id>/")
@@ -77,7 +83,7 @@ def update(datasource_id: str) -> Response:
     datasource, _ = _asked(datasource_id)
     values = DatasourceValues(**load(DatasourceChangeSchema(), json_object()))
     changed = services().datasources.update(datasource, values)
-    return answer("Datasource updated successfully", _document(changed, user))
+    return answer("Datasource updated successfully", datasource_document(changed, for_admin=user.is_admin))
 
 
 @bp.delete("/<datasource_id>/")
@@ -111,10 +117,7 @@ def test(datasource_id: str) -> Response:
 @describes("List tables and views", answer=answers.Tables, refuses=READS)
 def tables(datasource_id: str) -> Response:
     datasource, _ = _asked(datasource_id)
-    found = [
-        {"name": table.label, "schema": table.schema, "kind": table.kind, "estimated_rows": table.rows}
-        for table in services().datasources.tables(datasource)
-    ]
+    found = [table_document(table) for table in services().datasources.tables(datasource)]
     return answer("Tables retrieved successfully", {"tables": found})
 
 
@@ -131,7 +134,8 @@ def columns(datasource_id: str) -> Response:
     asked = load(ColumnsQuerySchema(), query_arguments())
     relation = services().datasources.relation(datasource, asked["table"])
     return answer(
-        "Columns retrieved successfully", {"columns": [_column(column) for column in relation.columns]}
+        "Columns retrieved successfully",
+        {"columns": [column_document(column) for column in relation.columns]},
     )
 
 
@@ -163,19 +167,3 @@ def preview(datasource_id: str) -> Response:
 def _asked(datasource_id: str) -> tuple[Datasource, User]:
     user = current_user()
     return services().datasources.get(datasource_id, user), user
-
-
-def _document(datasource: Datasource, user: User) -> dict[str, Any]:
-    told = {**public_fields(datasource), "created_at": instant(datasource.created_at)}
-    if user.is_admin:
-        told |= {"query": datasource.query, "warnings": list(datasource.warnings)}
-    return told
-
-
-def _column(column: Column) -> dict[str, Any]:
-    return {
-        "name": column.name,
-        "database_type": column.database_type,
-        "nullable": column.nullable,
-        "exported_type": exported_type(column),
-    }

@@ -10,9 +10,9 @@ from exporter.blueprints.context import answer, current_user, services
 from exporter.blueprints.described import describes
 from exporter.blueprints.paging import pagination
 from exporter.blueprints.schemas import TemplateChangeSchema, TemplateListSchema, TemplateRequestSchema
+from exporter.documents import template_detail, template_document
 from exporter.errors import Forbidden, NameTaken, TemplateForbidden, TemplateNotFound
-from exporter.jobs.receipt import instant
-from exporter.model import Template, TemplateType
+from exporter.model import TemplateType
 from exporter.storage.templates import TemplateQuery
 from exporter.templates import TemplateValues
 
@@ -39,7 +39,7 @@ def index() -> Response:
     return answer(
         "Export templates retrieved successfully",
         {
-            "templates": [_summary(template) for template in page.items],
+            "templates": [template_document(template) for template in page.items],
             "total_count": page.total,
             "pagination": pagination(page),
         },
@@ -60,14 +60,16 @@ def create() -> Response:
     values = _values(load(TemplateRequestSchema(), json_object()))
     template = services().templates.create(values, current_user())
     location = url_for(".show", template_id=template.id)
-    return answer("Export template created successfully", _detail(template), status=201, location=location)
+    return answer(
+        "Export template created successfully", template_detail(template), status=201, location=location
+    )
 
 
 @bp.get("/<template_id>/")
 @describes("Show a template", answer=answers.TemplateDetail, refuses=(TemplateNotFound,))
 def show(template_id: str) -> Response:
     template = services().templates.get(template_id, current_user())
-    return answer("Export template retrieved successfully", _detail(template))
+    return answer("Export template retrieved successfully", template_detail(template))
 
 
 @bp.put("/<template_id>/")
@@ -106,29 +108,9 @@ def _change(template_id: str, schema: TemplateRequestSchema) -> Response:
     user = current_user()
     template = services().templates.get(template_id, user)
     changed = services().templates.change(template, _values(load(schema, json_object())), user)
-    return answer("Export template updated successfully", _detail(changed))
+    return answer("Export template updated successfully", template_detail(changed))
 
 
 def _values(asked: dict[str, Any]) -> TemplateValues:
     chosen = asked.pop("template_type")
     return TemplateValues(**asked, template_type=TemplateType(chosen) if chosen else None)
-
-
-def _summary(template: Template) -> dict[str, Any]:
-    return {
-        "id": template.id,
-        "name": template.name,
-        "description": template.description,
-        "template_type": template.template_type.value,
-        "format": template.configuration["format"],
-        "usage_count": template.usage_count,
-        "has_filters": bool(template.configuration.get("filters")),
-        "is_active": template.is_active,
-        "owner": template.owner,
-        "created_at": instant(template.created_at),
-        "updated_at": instant(template.updated_at),
-    }
-
-
-def _detail(template: Template) -> dict[str, Any]:
-    return {**_summary(template), "configuration": dict(template.configuration)}

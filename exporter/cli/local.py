@@ -9,14 +9,14 @@ import click
 from flask import current_app
 
 from exporter.cli.backend import Document, Look
-from exporter.cli.documents import (
+from exporter.datasources import DatasourceValues
+from exporter.documents import (
     column_document,
     datasource_document,
     table_document,
     template_detail,
     template_document,
 )
-from exporter.datasources import DatasourceValues
 from exporter.errors import UserNotFound
 from exporter.jobs.documents import attempt_document, job_document
 from exporter.jobs.engine import AlreadyServed
@@ -52,13 +52,15 @@ class LocalBackend:
         return admin
 
     def datasources(self) -> list[Document]:
-        return [datasource_document(found) for found in self._parts.datasources.all(None)]
+        return [datasource_document(found, for_admin=True) for found in self._parts.datasources.all(None)]
 
     def datasource(self, name: str) -> Document:
-        return datasource_document(self._parts.datasources.named(name, None))
+        return datasource_document(self._parts.datasources.named(name, None), for_admin=True)
 
     def add_datasource(self, values: Document) -> Document:
-        return datasource_document(self._parts.datasources.register(DatasourceValues(**values)))
+        return datasource_document(
+            self._parts.datasources.register(DatasourceValues(**values)), for_admin=True
+        )
 
     def test_datasource(self, datasource_id: str) -> Document:
         connection = self._parts.datasources.test(self._datasource(datasource_id))

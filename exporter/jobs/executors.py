@@ -66,7 +66,10 @@ class ThreadExecutor:
     def close(self, *, wait: float) -> bool:
         self._pool.shutdown(wait=False, cancel_futures=True)
         with self._change:
-            return self._change.wait_for(lambda: not self._futures, timeout=wait)
+            ended = self._change.wait_for(lambda: not self._futures, timeout=wait)
+        if ended:
+            self._pool.shutdown(wait=True)  # the jobs are done, and so are their threads in a moment
+        return ended
 
     def _done(self, job_id: str, future: Future[None]) -> None:
         if not future.cancelled() and (fault := future.exception()) is not None:

@@ -6,18 +6,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from exporter.configuration import RawConfiguration, parse_configuration
+from exporter.configuration import Configuration, RawConfiguration, parse_configuration
 from exporter.datasources import DatasourceService, relation_of
 from exporter.errors import DatabaseAway, DatasourceNotFound, ExporterError, ExportFailed, Internal, Invalid
 from exporter.formats.options import file_name
 from exporter.jobs.cancel import Cancelled, CancelToken, Reason
 from exporter.jobs.lease import Pulse, Running
-from exporter.jobs.pipeline import Work, write_rows
+from exporter.jobs.pipeline import Work, Written, write_rows
 from exporter.jobs.progress import Progress
 from exporter.jobs.receipt import make_receipt, warnings_of
-from exporter.model import Job, Outcome
+from exporter.model import Datasource, Job, Outcome
 from exporter.query import compile_query, expected_rows
-from exporter.storage.artifacts import LocalStore
+from exporter.sources.base import Source
+from exporter.storage.artifacts import Finished, LocalStore
 from exporter.storage.jobs import JobStore
 from exporter.storage.transitions import JobTransitions
 
@@ -87,6 +88,7 @@ class Runner:
             self._publish(job, running, outcome)
 
     def _export(self, job: Job, running: Running) -> Outcome:
+        """Write the file and give it its name; the row does not speak of it yet."""
         raw = RawConfiguration(format=job.format, filters=job.filters, options=job.options)
         configuration = parse_configuration(raw, defaults={})
         if job.datasource_id is None:
@@ -95,36 +97,9 @@ class Runner:
         started_at = self._clock()
         with self._datasources.open(datasource) as source:
             running.token.check()
-            relation = relation_of(source, datasource, configuration.spec.table)
-            compiled = compile_query(
-                configuration.spec,
-                relation,
-                dialect=source.dialect,
-                date_column=datasource.date_column,
-                row_cap=self._rules.max_rows,
-            )
-            work = Work(
-                source=source,
-                compiled=compiled,
-                expected=expected_rows(source, configuration.spec, relation, compiled),
-                entry=configuration.entry,
-                options=configuration.options,
-                include_headers=configuration.spec.include_headers,
-                file_name=file_name(
-                    configuration.options,
-                    datasource=job.datasource_name,
-                    date=started_at.date(),
-                    entry=configuration.entry,
-                ),
-                stage=lambda: self._artifacts.stage(f"{job.id}-{running.attempt}"),
-            )
+            work = self._work(job, running, configuration, datasource, source)
             written = write_rows(work, running.token, running.progress)
-        try:
-            running.token.check()
-            finished = written.staged.publish()
-        except BaseException:
-            written.staged.discard()
-            raise
+        finished = _durable(written, running.token)
         now = self._clock()
         return Outcome(
             artifact=finished.key,
@@ -137,6 +112,36 @@ class Runner:
                 job, running.attempt, work, written, finished, started_at=started_at, now=now
             ),
             expires_at=now + self._rules.keep if self._rules.keep is not None else None,
+        )
+
+    def _work(
+        self,
+        job: Job,
+        running: Running,
+        configuration: Configuration,
+        datasource: Datasource,
+        source: Source,
+    ) -> Work:
+        """Compile the query against the columns as they are now. Raises Invalid."""
+        spec, options, entry = configuration.spec, configuration.options, configuration.entry
+        relation = relation_of(source, datasource, spec.table)
+        compiled = compile_query(
+            spec,
+            relation,
+            dialect=source.dialect,
+            date_column=datasource.date_column,
+            row_cap=self._rules.max_rows,
+        )
+        today = self._clock().date()
+        return Work(
+            source=source,
+            compiled=compiled,
+            expected=expected_rows(source, spec, relation, compiled),
+            entry=entry,
+            options=options,
+            include_headers=spec.include_headers,
+            file_name=file_name(options, datasource=job.datasource_name, date=today, entry=entry),
+            stage=lambda: self._artifacts.stage(f"{job.id}-{running.attempt}"),
         )
 
     def _publish(self, job: Job, running: Running, outcome: Outcome) -> None:
@@ -205,6 +210,16 @@ class Runner:
                 if time.monotonic() >= deadline:
                     raise
                 time.sleep(LAST_WORD_RETRY_SECONDS)
+
+
+def _durable(written: Written, token: CancelToken) -> Finished:
+    """Publish the staged file, or remove it. Raises Cancelled, DiskFull."""
+    try:
+        token.check()
+        return written.staged.publish()
+    except BaseException:
+        written.staged.discard()
+        raise
 
 
 def _sentence(fault: ExporterError) -> str:

@@ -1,28 +1,34 @@
-"""Datasources and templates of this installation as the API shows them; jobs have `exporter.jobs.documents`."""
+"""Datasources and templates as the API and the command line show them; jobs have `exporter.jobs.documents`."""
 
-from exporter.cli.backend import Document
-from exporter.datasources import public_fields
+from typing import Any
+
 from exporter.jobs.receipt import instant
 from exporter.model import Datasource, Template
 from exporter.sources.base import Column, RelationSummary
 from exporter.sources.types import exported_type
 
 
-def datasource_document(datasource: Datasource) -> Document:
-    """Give what an admin sees; never the URL."""
-    return {
-        **public_fields(datasource),
+def datasource_document(datasource: Datasource, *, for_admin: bool) -> dict[str, Any]:
+    """Give what somebody who may use the datasource may see of it: never its URL."""
+    told: dict[str, Any] = {
+        "id": datasource.id,
+        "name": datasource.name,
+        "kind": datasource.kind,
+        "table": datasource.table,
+        "date_column": datasource.date_column,
+        "is_shared": datasource.is_shared,
         "created_at": instant(datasource.created_at),
-        "query": datasource.query,
-        "warnings": list(datasource.warnings),
     }
+    if for_admin:
+        told |= {"query": datasource.query, "warnings": list(datasource.warnings)}
+    return told
 
 
-def table_document(table: RelationSummary) -> Document:
+def table_document(table: RelationSummary) -> dict[str, Any]:
     return {"name": table.label, "schema": table.schema, "kind": table.kind, "estimated_rows": table.rows}
 
 
-def column_document(column: Column) -> Document:
+def column_document(column: Column) -> dict[str, Any]:
     return {
         "name": column.name,
         "database_type": column.database_type,
@@ -31,7 +37,7 @@ def column_document(column: Column) -> Document:
     }
 
 
-def template_document(template: Template) -> Document:
+def template_document(template: Template) -> dict[str, Any]:
     return {
         "id": template.id,
         "name": template.name,
@@ -47,5 +53,5 @@ def template_document(template: Template) -> Document:
     }
 
 
-def template_detail(template: Template) -> Document:
+def template_detail(template: Template) -> dict[str, Any]:
     return {**template_document(template), "configuration": dict(template.configuration)}
