@@ -1,6 +1,7 @@
 """A plan's tests as SQLAlchemy expressions: what both databases share."""
 
 import operator as operators
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -24,7 +25,7 @@ _SIGNS: Mapping[Operator, Callable[[Any, Any], Expression]] = {
 }
 
 
-class Predicates:
+class Predicates(ABC):
     """Makes expressions; `expression` gives a column's own. A subclass knows how its database compares."""
 
     def __init__(self, expression: Callable[[Column], Expression], bindings: Bindings) -> None:
@@ -44,14 +45,14 @@ class Predicates:
             return self.search(test.column, test.operator, str(test.operands[0].value))
         return self.comparison(test)
 
-    def comparison(self, test: Test) -> Expression:
-        raise NotImplementedError
+    @abstractmethod
+    def comparison(self, test: Test) -> Expression: ...
 
-    def search(self, column: Column, operator: Operator, text: str) -> Expression:
-        raise NotImplementedError
+    @abstractmethod
+    def search(self, column: Column, operator: Operator, text: str) -> Expression: ...
 
-    def span(self, span: Span) -> Expression:
-        raise NotImplementedError
+    @abstractmethod
+    def span(self, span: Span) -> Expression: ...
 
 
 def compared(left: Expression, operator: Operator, right: Sequence[Expression]) -> Expression:
