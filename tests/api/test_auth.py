@@ -83,7 +83,6 @@ def test_a_bad_token_is_refused_even_beside_a_good_cookie(member):
 
 def test_only_a_hash_of_a_token_is_stored(member, services, instance):
     secret = member.post("auth/tokens/", {"name": "script"}).json["data"]["token"]
-    services.database.engine.dispose()
     stored = b"".join(path.read_bytes() for path in instance.glob("exporter.sqlite3*"))
     assert secret.encode() not in stored
 

@@ -123,7 +123,6 @@ def test_a_busy_datasource_stays_and_a_deleted_one_leaves_its_jobs(admin, source
 
 def test_the_url_is_encrypted_at_rest(admin, shop, services, instance):
     admin.post("datasources/", {"name": "shop", "url": f"sqlite:///{shop}"})
-    services.database.engine.dispose()
     stored = b"".join(path.read_bytes() for path in instance.glob("exporter.sqlite3*"))
     assert b"shop.db" not in stored
 

@@ -122,7 +122,6 @@ def test_no_password_is_told_or_logged(admin, database, caplog, instance, servic
     answer = admin.post("datasources/", {"name": "x", "url": url})
     assert "Marker-Pw-7" not in answer.text
     assert "Marker-Pw-7" not in caplog.text
-    services.database.engine.dispose()
     assert b"Marker-Pw-7" not in b"".join(path.read_bytes() for path in instance.glob("exporter.sqlite3*"))
 
 
