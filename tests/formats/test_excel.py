@@ -500,13 +500,14 @@ def test_many_columns_are_whole(write, column):
     assert rows[1] == [f"v{i}" for i in range(1000)]
 
 
-def test_pandas_reads_it(write, column):
+@pytest.mark.parametrize("engine", ["openpyxl", "calamine"])
+def test_pandas_reads_it(write, column, engine):
     import pandas as pd
 
     done = write(
         "excel", [column("a", Kind.INTEGER), column("b")], [[pa.array([1, 2]), pa.array(["x", "007"])]]
     )
-    frame = pd.read_excel(io.BytesIO(done.data))
+    frame = pd.read_excel(io.BytesIO(done.data), engine=engine)
     assert frame["a"].tolist() == [1, 2]
     assert frame["b"].tolist() == ["x", "007"]
 
