@@ -39,6 +39,7 @@ class Settings:
     escape_formulas: bool
     retention_days: int
     statement_timeout: int
+    parallel_reads: int
     max_attempts: int
     lease_seconds: int
     shutdown_grace_seconds: int
@@ -158,6 +159,7 @@ SETTINGS: Mapping[str, tuple[_Parser, _Default]] = {
     "ESCAPE_FORMULAS": (_boolean, lambda _: False),
     "RETENTION_DAYS": (_whole(0), lambda _: 7),
     "STATEMENT_TIMEOUT": (_whole(1), lambda _: 3600),
+    "PARALLEL_READS": (_whole(1), lambda _: 2),
     "MAX_ATTEMPTS": (_whole(1), lambda _: 3),
     "LEASE_SECONDS": (_whole(1), lambda _: 15),
     "SHUTDOWN_GRACE_SECONDS": (_whole(0), lambda _: 30),

@@ -159,5 +159,6 @@ def _source_limits(settings: Settings) -> SourceLimits:
         forbidden_files=frozenset({own} if own is not None else ()),
         postgres_hosts=settings.postgres_hosts,
         statement_timeout=float(settings.statement_timeout),
+        parallel_reads=settings.parallel_reads,
         connect_timeout=CONNECT_TIMEOUT_SECONDS,
     )

@@ -67,7 +67,15 @@ class _Compiler:
     def statement(self, limit: int | None) -> Statement:
         compiled = self._select(limit).compile(dialect=_RULES[self.dialect])
         columns = tuple(each if isinstance(each, Column) else each.result for each in self.plan.outputs)
-        return Statement(sql=str(compiled), columns=columns, parameters=dict(compiled.params))
+        whole = self.plan.relation if self._whole(limit) else None
+        return Statement(sql=str(compiled), columns=columns, parameters=dict(compiled.params), whole=whole)
+
+    def _whole(self, limit: int | None) -> bool:
+        """Tell whether the rows are a table's or view's, all of them and in any order."""
+        plan = self.plan
+        plain = all(isinstance(output, Column) for output in plan.outputs) and not plan.group_by
+        asked = plan.where.parts or plan.span or plan.order or limit is not None
+        return plain and not asked and plan.relation.query is None
 
     def _select(self, limit: int | None) -> Select[Any]:
         query = select(*map(self._output, self.plan.outputs)).select_from(self.source)

@@ -99,12 +99,14 @@ class Statement:
     """One SELECT, ready for the driver.
 
     `sql` has named placeholders in the driver's style (`:name` for SQLite, `%(name)s` for PostgreSQL, where a literal
-    percent sign is doubled); `columns` are the result's columns in order.
+    percent sign is doubled); `columns` are the result's columns in order. `whole` is the table or view that it gives
+    every row of, in no order that was asked for; a source may read such a table in several parts at once.
     """
 
     sql: str
     columns: tuple[Column, ...]
     parameters: Mapping[str, object] = field(default_factory=dict)
+    whole: Relation | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,6 +138,52 @@ class SchemaBroken(Exception):
     Raised by a TYPED read only. The same Source, asked again with `careful=True`, first looks at every value's type
     and then announces types that hold them all.
     """
+
+
+class Cells(StrEnum):
+    """How a cell is spelled in a row of text.
+
+    CSV: a NULL is nothing, a text stands in double quotes (doubled within), any other value is bare as PostgreSQL's
+    COPY spells it. JSON: as the writer of JSON spells it, compact.
+    """
+
+    CSV = "csv"
+    JSON = "json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowText:
+    """Rows as a writer spells them, so that a database may spell them itself, byte for byte.
+
+    A row is `before[n]` and cell n for each column, then `end`; rows are joined by `between`.
+    """
+
+    cells: Cells
+    before: tuple[str, ...]
+    end: str
+    between: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextChunk:
+    """Whole rows, joined, with nothing after the last; `rows` is the database's own count of them."""
+
+    data: bytes
+    rows: int
+
+
+class TextReader(Protocol):
+    """One running SELECT that gives its rows as text; else like a Reader."""
+
+    columns: tuple[Column, ...]
+
+    def chunks(self) -> Iterator[TextChunk]:
+        """Yield non-empty chunks of bounded size. Raises ExportFailed."""
+        ...
+
+    def notices(self) -> tuple[Notice, ...]: ...
+
+    def close(self) -> None: ...
 
 
 class Reader(Protocol):
@@ -187,6 +235,10 @@ class Source(Protocol):
         ...
 
     def read(self, statement: Statement, form: Form, *, careful: bool = False) -> Reader: ...
+
+    def read_text(self, statement: Statement, text: RowText) -> TextReader | None:
+        """Let the database spell the rows; None where it would not spell them exactly as the writer does."""
+        ...
 
     def interrupt(self) -> None:
         """End the running query soon, from any thread; the reader then raises QueryFailed or ends. Never raises.

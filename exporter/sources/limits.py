@@ -10,6 +10,7 @@ class SourceLimits:
 
     Relative SQLite paths start at `instance`. `forbidden_files` are the server's own databases. `postgres_hosts` are
     compared without regard to case; None allows any host. `busy_timeout` is how long a locked SQLite file is tried.
+    `parallel_reads` is how many connections may read one table's parts at once.
     """
 
     instance: Path
@@ -19,3 +20,4 @@ class SourceLimits:
     statement_timeout: float = 3600.0
     connect_timeout: float = 10.0
     busy_timeout: float = 5.0
+    parallel_reads: int = 2

@@ -3,7 +3,17 @@
 from dataclasses import replace
 
 from exporter.sources.addresses import PostgresqlAddress
-from exporter.sources.base import Column, Form, Relation, RelationSummary, RowEstimate, Snapshot, Statement
+from exporter.sources.base import (
+    Column,
+    Form,
+    Relation,
+    RelationSummary,
+    RowEstimate,
+    RowText,
+    Snapshot,
+    Statement,
+    TextReader,
+)
 from exporter.sources.limits import SourceLimits
 from exporter.sources.postgresql import reflection
 from exporter.sources.postgresql.reader import PostgresqlReader
@@ -46,6 +56,10 @@ class PostgresqlSource:
             replace(column, name=wanted.name)
             for column, wanted in zip(columns, statement.columns, strict=True)
         )
+
+    def read_text(self, statement: Statement, text: RowText) -> TextReader | None:  # noqa: ARG002
+        """The reader of batches serves every statement."""
+        return None
 
     def interrupt(self) -> None:
         self._session.interrupt()

@@ -4,7 +4,16 @@ from pathlib import Path
 
 import apsw
 
-from exporter.sources.base import Form, Relation, RelationSummary, RowEstimate, Snapshot, Statement
+from exporter.sources.base import (
+    Form,
+    Relation,
+    RelationSummary,
+    RowEstimate,
+    RowText,
+    Snapshot,
+    Statement,
+    TextReader,
+)
 from exporter.sources.limits import SourceLimits
 from exporter.sources.sqlite import reflection
 from exporter.sources.sqlite.reader import SqliteReader
@@ -43,6 +52,10 @@ class SqliteSource:
 
     def read(self, statement: Statement, form: Form, *, careful: bool = False) -> SqliteReader:
         return SqliteReader(self._session, statement, form, careful=careful)
+
+    def read_text(self, statement: Statement, text: RowText) -> TextReader | None:  # noqa: ARG002
+        """The reader of batches serves every statement."""
+        return None
 
     def interrupt(self) -> None:
         self._session.interrupt()
