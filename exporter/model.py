@@ -189,6 +189,68 @@ class Outcome:
     expires_at: datetime | None
 
 
+class Action(StrEnum):
+    """What the audit log speaks of: the kind of thing, and what was done to it."""
+
+    LOG_IN = "user.log_in"
+    LOG_OUT = "user.log_out"
+    USER_CREATE = "user.create"
+    USER_PASSWORD = "user.password"  # noqa: S105 - that it was changed
+    USER_DISABLE = "user.disable"
+    USER_ENABLE = "user.enable"
+    TOKEN_CREATE = "token.create"  # noqa: S105 - the same
+    TOKEN_REVOKE = "token.revoke"  # noqa: S105 - the same
+    DATASOURCE_CREATE = "datasource.create"
+    DATASOURCE_UPDATE = "datasource.update"
+    DATASOURCE_DELETE = "datasource.delete"
+    DATASOURCE_PREVIEW = "datasource.preview"
+    EXPORT_CREATE = "export.create"
+    EXPORT_CANCEL = "export.cancel"
+    EXPORT_RETRY = "export.retry"
+    EXPORT_DELETE = "export.delete"
+    EXPORT_DOWNLOAD = "export.download"
+    TEMPLATE_CREATE = "template.create"
+    TEMPLATE_UPDATE = "template.update"
+    TEMPLATE_DELETE = "template.delete"
+
+    @property
+    def kind(self) -> str:
+        return self.value.partition(".")[0]
+
+
+class AuditOutcome(StrEnum):
+    DONE = "done"
+    REFUSED = "refused"  # an answer that says why
+    FAILED = "failed"  # a fault of ours
+
+
+@dataclass(frozen=True, kw_only=True)
+class Actor:
+    """Who acts, and from where: a network address, or `cli:ACCOUNT` of the machine's own command line."""
+
+    user: User | None
+    address: str
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditEntry:
+    """One deed as the log keeps it. `reason` is the code of the error that refused it; `id` counts up."""
+
+    id: int
+    at: datetime
+    user_id: str | None
+    username: str | None
+    address: str
+    action: Action
+    outcome: AuditOutcome
+    reason: str | None
+    object_kind: str | None
+    object_id: str | None
+    object_name: str | None
+    request_id: str | None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Page(Generic[T]):
     """One page of a list; `number` counts from 1."""

@@ -38,6 +38,7 @@ class Settings:
     min_free_bytes: int
     escape_formulas: bool
     retention_days: int
+    audit_days: int
     statement_timeout: int
     parallel_reads: int
     max_attempts: int
@@ -158,6 +159,7 @@ SETTINGS: Mapping[str, tuple[_Parser, _Default]] = {
     "MIN_FREE_BYTES": (_whole(0), lambda _: 256 * MIB),
     "ESCAPE_FORMULAS": (_boolean, lambda _: False),
     "RETENTION_DAYS": (_whole(0), lambda _: 7),
+    "AUDIT_DAYS": (_whole(0), lambda _: 365),
     "STATEMENT_TIMEOUT": (_whole(1), lambda _: 3600),
     "PARALLEL_READS": (_whole(1), lambda _: 2),
     "MAX_ATTEMPTS": (_whole(1), lambda _: 3),

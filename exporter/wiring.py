@@ -11,6 +11,7 @@ from uuid import uuid4
 from sqlalchemy import Engine as DatabaseEngine
 
 from exporter.accounts import AccountService, LoginThrottle
+from exporter.audit import AuditService
 from exporter.datasources import DatasourceService
 from exporter.jobs.dispatcher import Dispatcher
 from exporter.jobs.engine import Engine, InstanceLock, NoLock, Parts
@@ -24,6 +25,7 @@ from exporter.preview import PreviewService
 from exporter.settings import Settings
 from exporter.sources.registry import SourceLimits
 from exporter.storage.artifacts import LocalStore, StoreLimits
+from exporter.storage.audit import AuditStore
 from exporter.storage.database import Database
 from exporter.storage.datasources import DatasourceStore
 from exporter.storage.jobs import JobStore
@@ -44,6 +46,7 @@ class Services:
     settings: Settings
     database: Database
     accounts: AccountService
+    audit: AuditService
     datasources: DatasourceService
     templates: TemplateService
     jobs: JobService
@@ -80,13 +83,15 @@ def build_services(
     templates = TemplateService(TemplateStore(database), clock)
     checker = RequestChecker(datasources, templates, {"escape_formulas": settings.escape_formulas})
     notices = JobNotices()
-    sweeper = Sweeper(stores.jobs, stores.artifacts, clock)
+    audit = AuditService(AuditStore(database), clock, keep=_days(settings.audit_days))
+    sweeper = Sweeper(stores.jobs, stores.artifacts, audit, clock)
     return Services(
         settings=settings,
         database=database,
         accounts=AccountService(
             UserStore(database), TokenStore(database), LoginThrottle(time.monotonic), clock
         ),
+        audit=audit,
         datasources=datasources,
         templates=templates,
         jobs=JobService(
@@ -126,7 +131,7 @@ def _parts(
         worker=f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}",
         rules=RunnerRules(
             max_rows=settings.max_rows,
-            keep=timedelta(days=settings.retention_days) if settings.retention_days else None,
+            keep=_days(settings.retention_days),
             lease_seconds=settings.lease_seconds,
         ),
         clock=clock,
@@ -149,6 +154,11 @@ def _parts(
         make_dispatcher=lambda executor, only: Dispatcher(stores.jobs, executor, only=only),
         clock=clock,
     )
+
+
+def _days(number: int) -> timedelta | None:
+    """Read a setting whose 0 means for good."""
+    return timedelta(days=number) if number else None
 
 
 def _source_limits(settings: Settings) -> SourceLimits:

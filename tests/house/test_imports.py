@@ -22,6 +22,7 @@ FLOORS = {
     "exporter.sample": 3,
     "exporter.configuration": 3.5,
     "exporter.accounts": 4,
+    "exporter.audit": 4,
     "exporter.datasources": 4,
     "exporter.templates": 4,
     "exporter.profile": 1,
