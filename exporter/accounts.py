@@ -81,8 +81,11 @@ class AccountService:
     def users(self) -> list[User]:
         return self._users.all()
 
+    def known(self, username: str) -> User | None:
+        return self._users.named(username)
+
     def user_named(self, username: str) -> User:
-        user = self._users.named(username)
+        user = self.known(username)
         if user is None:
             raise UserNotFound(f"There is no user named {username!r}")
         return user
@@ -160,12 +163,13 @@ class AccountService:
         """List a user's tokens, or everybody's (None)."""
         return self._tokens.all(user_id=user.id if user is not None else None)
 
-    def revoke_token(self, token_id: str, *, user: User | None) -> None:
-        """Raise TokenNotFound, also for somebody else's (`user` None: an admin's command)."""
+    def revoke_token(self, token_id: str, *, user: User | None) -> Token:
+        """Give what it was. Raises TokenNotFound, also for somebody else's (`user` None: an admin's command)."""
         token = self._tokens.get(token_id)
         if token is None or (user is not None and not user.is_admin and token.user_id != user.id):
             raise TokenNotFound
         self._tokens.delete(token_id)
+        return token
 
 
 def _check_password(password: str) -> None:

@@ -1,9 +1,9 @@
-"""Datasources and templates as the API and the command line show them; jobs have `exporter.jobs.documents`."""
+"""Datasources, templates and deeds as the API and the command line show them; jobs have `exporter.jobs.documents`."""
 
 from typing import Any
 
 from exporter.jobs.receipt import instant
-from exporter.model import Datasource, Template
+from exporter.model import AuditEntry, Datasource, Template
 from exporter.sources.base import Column, RelationSummary
 from exporter.sources.types import exported_type
 
@@ -55,3 +55,17 @@ def template_document(template: Template) -> dict[str, Any]:
 
 def template_detail(template: Template) -> dict[str, Any]:
     return {**template_document(template), "configuration": dict(template.configuration)}
+
+
+def audit_document(entry: AuditEntry) -> dict[str, Any]:
+    return {
+        "id": entry.id,
+        "time": instant(entry.at),
+        "user": {"id": entry.user_id, "username": entry.username} if entry.user_id else None,
+        "address": entry.address,
+        "action": entry.action.value,
+        "outcome": entry.outcome.value,
+        "reason": entry.reason,
+        "object": {"kind": entry.object_kind, "id": entry.object_id, "name": entry.object_name},
+        "request_id": entry.request_id,
+    }

@@ -9,10 +9,11 @@ from typing import Any
 
 from marshmallow import EXCLUDE, Schema, fields, validate
 
+from exporter.blueprints.schemas import ACTIONS as ACTIONS_NOTED
 from exporter.blueprints.schemas import FORMAT_NAMES, STATUSES, TEMPLATE_TYPES, ConfigurationSchema, Opened
 from exporter.formats import registry
 from exporter.jobs.documents import ACTIONS
-from exporter.model import Phase, Role
+from exporter.model import AuditOutcome, Phase, Role
 from exporter.query.schema import FiltersSchema
 
 OUTCOMES = ("completed", "failed", "cancelled", "worker_lost", "released")
@@ -312,6 +313,38 @@ class TemplateDetail(Template):
 class Templates(Answer):
     templates = many(Template)
     total_count = always(fields.Integer)
+    pagination = always(fields.Nested, Pagination)
+
+
+class Person(Answer):
+    id = always(fields.UUID)
+    username = always(fields.String)
+
+
+class AuditObject(Answer):
+    """What it was done to; null where it is not known, or was never made."""
+
+    kind = always(fields.String)
+    id = maybe(fields.UUID)
+    name = maybe(fields.String)
+
+
+class AuditEntry(Answer):
+    """One deed. `user` is null where nobody known did it, and on the machine's own command line."""
+
+    id = always(fields.Integer)
+    time = always(fields.DateTime)
+    user = maybe(fields.Nested, Person)
+    address = always(fields.String, says="A network address, or `cli:` and an account of the machine")
+    action = always(word(*ACTIONS_NOTED))
+    outcome = always(word(*AuditOutcome))
+    reason = maybe(fields.String, says="The code of the error that refused it")
+    object = always(fields.Nested, AuditObject)
+    request_id = maybe(fields.String)
+
+
+class AuditLog(Answer):
+    entries = many(AuditEntry)
     pagination = always(fields.Nested, Pagination)
 
 

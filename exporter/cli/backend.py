@@ -55,6 +55,9 @@ class Backend(Protocol):
 
     def delete(self, job_id: str) -> None: ...
 
+    def deeds(self, asked: Mapping[str, str], *, limit: int) -> tuple[list[Document], int]:
+        """Give the newest lines of the audit log, and how many there are in all."""
+
     def receipt(self, job_id: str) -> Document: ...
 
     def running(self, jobs: Sequence[Document]) -> AbstractContextManager[Look]:

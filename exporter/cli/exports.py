@@ -8,11 +8,11 @@ import click
 
 from exporter.cli.backend import Backend, Document
 from exporter.cli.base import Noun, as_user, backend_command, reaching_group
-from exporter.cli.output import as_json, program, show_document, show_json, show_table, show_warnings
+from exporter.cli.output import as_json, listing, program, show_document, show_json, show_table, show_warnings
 from exporter.cli.request import export_request
 from exporter.cli.running import run_to_end
 from exporter.cli.saving import as_output, own_name, save
-from exporter.model import JobStatus, Page
+from exporter.model import JobStatus
 
 FORMATS = click.Choice(["csv", "json", "parquet", "excel"])
 as_job = click.argument("job_id", metavar="ID")
@@ -95,7 +95,7 @@ def list_exports(
     asked = {"status": status, "format": format_name, "search": search}
     jobs, total = backend.jobs({name: value for name, value in asked.items() if value}, limit=limit)
     if as_json:
-        show_json({"export_jobs": jobs, "pagination": _pagination(total, limit)})
+        show_json({"export_jobs": jobs, "pagination": listing(total, limit)})
         return
     rows = [
         {**job, "datasource": job["datasource"]["name"], "progress": f"{job['progress']}%"} for job in jobs
@@ -216,15 +216,3 @@ def _finish(backend: Backend, job: Document, *, output: Path | None, as_json: bo
     awaits = f"awaits: {program()} exports download {job['id']}{backend.flags}"
     where = f"is at {target}" if target is not None else awaits
     click.echo(f"{job['row_count'] or 0:,} rows, {job['file_size'] or 0:,} bytes; the file {where}")
-
-
-def _pagination(total: int, limit: int) -> Document:
-    page: Page[None] = Page(items=(), number=1, size=limit, total=total)
-    return {
-        "total_count": total,
-        "page_count": page.count,
-        "current_page": 1,
-        "has_next": page.count > 1,
-        "has_previous": False,
-        "page_size": limit,
-    }

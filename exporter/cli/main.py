@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from exporter.cli.admin import cleanup, doctor, init
+from exporter.cli.audit import audit
 from exporter.cli.datasources import datasources
 from exporter.cli.demo import demo
 from exporter.cli.exports import exports
@@ -30,6 +31,7 @@ COMMANDS: tuple[click.Command, ...] = (
     datasources,
     exports,
     templates,
+    audit,
     verify,
     cleanup,
     doctor,

@@ -78,12 +78,10 @@ class RemoteBackend:
         return self._client.send("POST", "exports/", request)
 
     def jobs(self, asked: Mapping[str, str], *, limit: int) -> tuple[list[Document], int]:
-        found: dict[str, Document] = {}  # by id: a new job moves the last one of a page to the next page
-        for page in self._pages("exports/", {**asked, "page_size": str(min(limit, PAGE_SIZE))}):
-            found |= {job["id"]: job for job in page["export_jobs"]}
-            if len(found) >= limit:
-                break
-        return list(found.values())[:limit], page["pagination"]["total_count"]
+        return self._newest("exports/", "export_jobs", asked, limit)
+
+    def deeds(self, asked: Mapping[str, str], *, limit: int) -> tuple[list[Document], int]:
+        return self._newest("audit/", "entries", asked, limit)
 
     def job(self, job_id: str) -> Document:
         return self._client.data(_path(job_id))
@@ -107,6 +105,16 @@ class RemoteBackend:
 
     def blocks(self, job_id: str) -> Iterator[bytes]:
         return self._client.blocks(f"{_path(job_id)}download/")
+
+    def _newest(
+        self, path: str, key: str, asked: Mapping[str, str], limit: int
+    ) -> tuple[list[Document], int]:
+        found: dict[str, Document] = {}  # by id: a new one moves the last one of a page to the next page
+        for page in self._pages(path, {**asked, "page_size": str(min(limit, PAGE_SIZE))}):
+            found |= {each["id"]: each for each in page[key]}
+            if len(found) >= limit:
+                break
+        return list(found.values())[:limit], page["pagination"]["total_count"]
 
     def _pages(self, path: str, asked: Mapping[str, str]) -> Iterator[Document]:
         for number in count(1):

@@ -48,13 +48,15 @@ class AuditStore:
 
 
 def _chosen(statement: Select[Any], query: AuditQuery) -> Select[Any]:
-    conditions = (
-        (query.user, AuditRow.username == query.user),
-        (query.action, AuditRow.action == query.action),
-        (query.since, AuditRow.at >= query.since),
-        (query.until, AuditRow.at < query.until),
-    )
-    return statement.where(*(condition for asked, condition in conditions if asked is not None))
+    if query.user is not None:
+        statement = statement.where(AuditRow.username == query.user)
+    if query.action is not None:
+        statement = statement.where(AuditRow.action == query.action)
+    if query.since is not None:
+        statement = statement.where(AuditRow.at >= query.since)
+    if query.until is not None:
+        statement = statement.where(AuditRow.at < query.until)
+    return statement
 
 
 def _entry(row: Row[Any]) -> AuditEntry:

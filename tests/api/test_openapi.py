@@ -57,6 +57,7 @@ OPERATIONS = {
     "export_templates_replace": ("put", "export-templates/{template_id}/"),
     "export_templates_change": ("patch", "export-templates/{template_id}/"),
     "export_templates_delete": ("delete", "export-templates/{template_id}/"),
+    "audit_index": ("get", "audit/"),
     "service_healthz": ("get", "/healthz"),
     "service_readyz": ("get", "/readyz"),
     "service_metrics": ("get", "/metrics"),
