@@ -29,6 +29,7 @@ from exporter.storage.audit import AuditStore
 from exporter.storage.database import Database
 from exporter.storage.datasources import DatasourceStore
 from exporter.storage.jobs import JobStore
+from exporter.storage.logins import LoginFailureStore
 from exporter.storage.room import QueueLimits
 from exporter.storage.secrets import Vault
 from exporter.storage.templates import TemplateStore
@@ -89,7 +90,10 @@ def build_services(
         settings=settings,
         database=database,
         accounts=AccountService(
-            UserStore(database), TokenStore(database), LoginThrottle(time.monotonic), clock
+            UserStore(database),
+            TokenStore(database),
+            LoginThrottle(LoginFailureStore(database), clock),
+            clock,
         ),
         audit=audit,
         datasources=datasources,

@@ -153,21 +153,27 @@ def test_admins_list_it_filtered_and_in_pages(admin, member, source):
 
 
 def test_a_span_of_time_takes_its_last_day_whole(admin, services):
-    from datetime import UTC, datetime
+    midnight = services.clock().replace(hour=0, minute=0, second=0, microsecond=0)
+    first, second, third = (midnight - timedelta(days=days) for days in (9, 8, 7))
+    for at in (first + timedelta(hours=12), second + timedelta(hours=23), third):
+        services.audit._store.add(
+            at=at, address="x", action="user.enable", outcome="done", object_kind="user"
+        )
 
-    store = services.audit._store
-    for day, hour in ((1, 12), (2, 23), (3, 0)):
-        at = datetime(2024, 1, day, hour, tzinfo=UTC)
-        store.add(at=at, address="x", action="user.log_in", outcome="done", object_kind="user")
+    def days(since="", until=""):
+        span = {
+            "action": "user.enable",
+            **({"since": since} if since else {}),
+            **({"until": until} if until else {}),
+        }
+        entries = admin.get("audit/", query_string=span).json["data"]["entries"]
+        return [entry["time"][:10] for entry in entries]
 
-    def days(span):
-        entries = admin.get(f"audit/?{span}").json["data"]["entries"]
-        return [entry["time"][8:10] for entry in entries]
-
-    assert days("since=2024-01-02&until=2024-01-02") == ["02"]
-    assert days("until=2024-01-02") == ["02", "01"]
-    assert days("until=2024-01-02T23:00:00Z") == ["01"]
-    assert days("since=2024-01-03T01:00:00%2B01:00&until=2024-01-09") == ["03"]
+    one, two, three = (each.date().isoformat() for each in (first, second, third))
+    assert days(since=two, until=two) == [two]
+    assert days(until=two) == [two, one]
+    assert days(until=f"{two}T23:00:00Z") == [one]
+    assert days(since=f"{three}T01:00:00+01:00") == [three]
 
 
 @pytest.mark.parametrize(
