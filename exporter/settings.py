@@ -9,6 +9,7 @@ import secrets
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,8 @@ class Settings:
     postgres_hosts: frozenset[str] | None
     sqlite_roots: tuple[Path, ...]
     max_content_length: int
+    trusted_hosts: frozenset[str] | None
+    trusted_proxies: frozenset[IPv4Network | IPv6Network]
     log_format: str
 
     @property
@@ -128,6 +131,13 @@ def _words(_name: str, value: object) -> frozenset[str]:
     return frozenset(str(item) for item in items)
 
 
+def _networks(name: str, value: object) -> frozenset[IPv4Network | IPv6Network]:
+    try:
+        return frozenset(ip_network(word) for word in _words(name, value))
+    except ValueError:
+        raise _refuse(name, value, "addresses or networks, such as 127.0.0.1 or 10.0.0.0/8") from None
+
+
 def _paths(name: str, value: object) -> tuple[Path, ...]:
     items = value if isinstance(value, list) else str(value).split(os.pathsep)
     paths = tuple(Path(str(item)).expanduser() for item in items if item)
@@ -168,6 +178,8 @@ SETTINGS: Mapping[str, tuple[_Parser, _Default]] = {
     "POSTGRES_HOSTS": (_words, lambda _: None),
     "SQLITE_ROOTS": (_paths, lambda instance: (instance,)),
     "MAX_CONTENT_LENGTH": (_whole(1), lambda _: MIB),
+    "TRUSTED_HOSTS": (_words, lambda _: None),
+    "TRUSTED_PROXIES": (_networks, lambda _: frozenset()),
     "LOG_FORMAT": (_choice("text", "json"), lambda _: "text"),
 }
 

@@ -11,7 +11,8 @@ from exporter.blueprints.body import json_object, load
 from exporter.blueprints.context import answer, current_user, services
 from exporter.blueprints.described import describes
 from exporter.blueprints.schemas import LoginSchema, TokenRequestSchema
-from exporter.blueprints.security import SessionUser, check_site
+from exporter.blueprints.security import check_site
+from exporter.blueprints.sessions import SessionUser
 from exporter.errors import TokenNotFound, TooManyLogins, WrongCredentials
 from exporter.jobs.receipt import instant
 from exporter.model import Action, Token, User
