@@ -27,6 +27,10 @@ _MAX_SHEET_NAME = 31  # UTF-16 units, Excel's limit
 _SHEET_FORBIDDEN = frozenset("[]:*?/\\")
 
 
+def _says(text: str) -> dict[str, str]:
+    return {"description": text}
+
+
 class Text(fields.String):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(error_messages=_messages("Must be text"), **kwargs)
@@ -114,7 +118,10 @@ def _sheet_name_is_valid(value: str) -> None:
 
 
 def _preset(format_name: str) -> Choice:
-    return Choice(*presets.names(format_name), metadata={"description": "A named set of options"})
+    return Choice(
+        *presets.names(format_name),
+        metadata=_says("A named set of options; one that is given beside it wins"),
+    )
 
 
 class _Options(Schema):
@@ -123,7 +130,7 @@ class _Options(Schema):
     file_name = Text(
         load_default=names.DEFAULT_PATTERN,
         validate=_file_name_is_safe,
-        metadata={"description": "Name of the file; {datasource}, {date} and {format} are filled in"},
+        metadata=_says("Name of the file; {datasource}, {date} and {format} are filled in"),
     )
 
     def __init__(self, **kwargs: Any) -> None:
@@ -132,20 +139,50 @@ class _Options(Schema):
 
 
 class CsvOptions(_Options):
-    compression = Choice(*STREAM_COMPRESSIONS, load_default="none")
-    delimiter = Delimiter(load_default=",", validate=_delimiter_is_clear)
-    quoting = Choice("text", "minimal", "all", load_default="text")
-    encoding = Choice("utf-8", "utf-8-sig", "utf-16", "iso-8859-1", "windows-1252", load_default="utf-8")
-    encoding_errors = Choice("strict", "replace", load_default="strict")
+    compression = Choice(*STREAM_COMPRESSIONS, load_default="none", metadata=_says("Of the whole file"))
+    delimiter = Delimiter(
+        load_default=",", validate=_delimiter_is_clear, metadata=_says("Between values; `tab` is understood")
+    )
+    quoting = Choice(
+        "text",
+        "minimal",
+        "all",
+        load_default="text",
+        metadata=_says(
+            'Which values are quoted. `text` tells NULL from an empty text, and "007" from a number; NULL never is'
+        ),
+    )
+    encoding = Choice(
+        "utf-8",
+        "utf-8-sig",
+        "utf-16",
+        "iso-8859-1",
+        "windows-1252",
+        load_default="utf-8",
+        metadata=_says("`utf-8-sig` begins with the mark that Excel looks for"),
+    )
+    encoding_errors = Choice(
+        "strict",
+        "replace",
+        load_default="strict",
+        metadata=_says("A character that the encoding lacks fails the job, or becomes ? and is counted"),
+    )
     line_terminator = Choice(
         "\n",
         "\r\n",
         words={"lf": "\n", "crlf": "\r\n", "\\n": "\n", "\\r\\n": "\r\n"},
         load_default="\n",
+        metadata=_says("`lf` and `crlf` are understood"),
     )
-    null_value = Text(load_default="", validate=_null_value_is_clear)
-    escape_formulas = Switch(load_default=False)
-    booleans = Choice("t/f", "true/false", load_default="t/f")
+    null_value = Text(
+        load_default="",
+        validate=_null_value_is_clear,
+        metadata=_says("How NULL is written; a text equal to it is quoted"),
+    )
+    escape_formulas = Switch(
+        load_default=False, metadata=_says("Put a ' before texts that a spreadsheet would take for a formula")
+    )
+    booleans = Choice("t/f", "true/false", load_default="t/f", metadata=_says("How booleans are written"))
     preset = _preset("csv")
 
     @validates_schema
@@ -162,14 +199,21 @@ class CsvOptions(_Options):
 
 
 class JsonOptions(_Options):
-    compression = Choice(*STREAM_COMPRESSIONS, load_default="none")
-    layout = Choice("array", "lines", "columns", load_default="array")
+    compression = Choice(*STREAM_COMPRESSIONS, load_default="none", metadata=_says("Of the whole file"))
+    layout = Choice(
+        "array",
+        "lines",
+        "columns",
+        load_default="array",
+        metadata=_says("One array of objects, one object a line, or names once and rows as arrays"),
+    )
     indent = Whole(
         load_default=None,
         allow_none=True,
         validate=validate.Range(
             1, _MAX_INDENT, error=f"Must be null or a whole number from 1 to {_MAX_INDENT}"
         ),
+        metadata=_says("Spaces of one step; null writes no line breaks"),
     )
     preset = _preset("json")
 
@@ -182,17 +226,24 @@ class JsonOptions(_Options):
 
 
 class ParquetOptions(_Options):
-    compression = Choice("zstd", "snappy", "gzip", "none", load_default="zstd")
+    compression = Choice(
+        "zstd", "snappy", "gzip", "none", load_default="zstd", metadata=_says("Of the columns' pages")
+    )
     row_group_size = Whole(
         load_default=131_072,
         validate=validate.Range(
             1, _MAX_ROW_GROUP, error=f"Must be a whole number from 1 to {_MAX_ROW_GROUP}"
         ),
+        metadata=_says("Rows of one group; fewer make smaller steps for readers that skip"),
     )
 
 
 class ExcelOptions(_Options):
-    sheet_name = Text(load_default="Data", validate=_sheet_name_is_valid)
+    sheet_name = Text(
+        load_default="Data",
+        validate=_sheet_name_is_valid,
+        metadata=_says("Further sheets get a number behind it"),
+    )
 
 
 def parse_options(
