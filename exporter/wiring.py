@@ -75,7 +75,10 @@ def build_services(
         ),
     )
     datasources = DatasourceService(
-        DatasourceStore(database, Vault(settings.secret_key)), stores.jobs, _source_limits(settings), clock
+        DatasourceStore(database, Vault(settings.secret_key, settings.previous_secret_key)),
+        stores.jobs,
+        _source_limits(settings),
+        clock,
     )
     templates = TemplateService(TemplateStore(database), clock)
     checker = RequestChecker(datasources, templates, {"escape_formulas": settings.escape_formulas})

@@ -11,6 +11,7 @@ from exporter.cli.admin import cleanup, doctor, init
 from exporter.cli.datasources import datasources
 from exporter.cli.demo import demo
 from exporter.cli.exports import exports
+from exporter.cli.keeping import backup, migrate_database, rotate_key
 from exporter.cli.serve import serve
 from exporter.cli.templates import templates
 from exporter.cli.tokens import tokens
@@ -33,6 +34,9 @@ COMMANDS: tuple[click.Command, ...] = (
     verify,
     cleanup,
     doctor,
+    backup,
+    rotate_key,
+    migrate_database,
 )
 
 

@@ -12,6 +12,7 @@ FLOORS = {
     "exporter.version": 0,
     "exporter.errors": 0,
     "exporter.log": 0,
+    "exporter.secretkey": 0.5,
     "exporter.settings": 1,
     "exporter.model": 1,
     "exporter.storage": 2,
