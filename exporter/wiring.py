@@ -21,6 +21,8 @@ from exporter.jobs.retention import Sweeper
 from exporter.jobs.runner import Runner, RunnerRules
 from exporter.jobs.service import JobNotices, JobService
 from exporter.preview import PreviewService
+from exporter.schedules.scheduler import Scheduler
+from exporter.schedules.service import ScheduleService
 from exporter.settings import Settings
 from exporter.sources.registry import SourceLimits
 from exporter.storage.artifacts import LocalStore, StoreLimits
@@ -28,6 +30,7 @@ from exporter.storage.database import Database
 from exporter.storage.datasources import DatasourceStore
 from exporter.storage.jobs import JobStore
 from exporter.storage.room import QueueLimits
+from exporter.storage.schedules import ScheduleStore
 from exporter.storage.secrets import Vault
 from exporter.storage.templates import TemplateStore
 from exporter.storage.transitions import JobTransitions
@@ -49,6 +52,8 @@ class Services:
     jobs: JobService
     checker: RequestChecker
     previews: PreviewService
+    schedules: ScheduleService
+    scheduler: Scheduler
     artifacts: LocalStore
     sweeper: Sweeper
     engine: Engine
@@ -84,29 +89,43 @@ def build_services(
     checker = RequestChecker(datasources, templates, {"escape_formulas": settings.escape_formulas})
     notices = JobNotices()
     sweeper = Sweeper(stores.jobs, stores.artifacts, clock)
+    users = UserStore(database)
+    jobs = JobService(
+        jobs=stores.jobs,
+        transitions=stores.transitions,
+        checker=checker,
+        templates=templates,
+        artifacts=stores.artifacts,
+        notices=notices,
+        limits=QueueLimits(server=settings.max_pending, user=settings.max_pending_per_user),
+        clock=clock,
+    )
+    schedules = ScheduleStore(database)
+    scheduler = Scheduler(schedules, jobs, users.get, clock)
     return Services(
         settings=settings,
         database=database,
-        accounts=AccountService(
-            UserStore(database), TokenStore(database), LoginThrottle(time.monotonic), clock
-        ),
+        accounts=AccountService(users, TokenStore(database), LoginThrottle(time.monotonic), clock),
         datasources=datasources,
         templates=templates,
-        jobs=JobService(
-            jobs=stores.jobs,
-            transitions=stores.transitions,
-            checker=checker,
-            templates=templates,
-            artifacts=stores.artifacts,
-            notices=notices,
-            limits=QueueLimits(server=settings.max_pending, user=settings.max_pending_per_user),
-            clock=clock,
-        ),
+        jobs=jobs,
         checker=checker,
         previews=PreviewService(datasources, stores.jobs, max_rows=settings.max_rows),
+        schedules=ScheduleService(schedules, checker, clock),
+        scheduler=scheduler,
         artifacts=stores.artifacts,
         sweeper=sweeper,
-        engine=Engine(_parts(settings, stores, datasources, notices, sweeper, clock)),
+        engine=Engine(
+            _parts(
+                settings,
+                stores,
+                datasources=datasources,
+                notices=notices,
+                sweeper=sweeper,
+                scheduler=scheduler,
+                clock=clock,
+            )
+        ),
         clock=clock,
     )
 
@@ -114,9 +133,11 @@ def build_services(
 def _parts(
     settings: Settings,
     stores: _Stores,
+    *,
     datasources: DatasourceService,
     notices: JobNotices,
     sweeper: Sweeper,
+    scheduler: Scheduler,
     clock: Callable[[], datetime],
 ) -> Parts:
     pulse = Pulse(stores.transitions, lease_seconds=settings.lease_seconds)
@@ -151,6 +172,7 @@ def _parts(
         make_executor=lambda freed: ThreadExecutor(runner.run, settings.workers, freed),
         make_dispatcher=lambda executor, only: Dispatcher(stores.jobs, executor, only=only),
         clock=clock,
+        tick=scheduler.tick,
     )
 
 

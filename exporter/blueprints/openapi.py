@@ -35,6 +35,7 @@ TAGS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "datasources": ("Datasources", "Registered databases. Admins add, change and remove them."),
         "exports": ("Export jobs", "One job writes the rows of one query into one file."),
         "export_templates": ("Export templates", "Named, reusable configurations of jobs."),
+        "schedules": ("Schedules", "Exports that recur."),
         "service": ("Service", "The server itself."),
         "docs": ("Service", "The server itself."),
     }

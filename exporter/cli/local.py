@@ -13,6 +13,8 @@ from exporter.datasources import DatasourceValues
 from exporter.documents import (
     column_document,
     datasource_document,
+    schedule_document,
+    schedule_run_document,
     table_document,
     template_detail,
     template_document,
@@ -21,7 +23,8 @@ from exporter.errors import UserNotFound
 from exporter.jobs.documents import attempt_document, job_document
 from exporter.jobs.engine import AlreadyServed
 from exporter.jobs.requests import JobRequest
-from exporter.model import Datasource, Job, Template, TemplateType, User
+from exporter.model import Datasource, Job, Schedule, Template, TemplateType, User
+from exporter.schedules.service import ScheduleValues
 from exporter.storage.jobs import JobQuery
 from exporter.storage.templates import TemplateQuery
 from exporter.templates import TemplateValues
@@ -95,6 +98,29 @@ class LocalBackend:
     def delete_template(self, template_id: str) -> None:
         self._parts.templates.delete(self._template(template_id), self.user)
 
+    def schedules(self) -> list[Document]:
+        page = self._parts.schedules.page(self.user, number=1, size=ALL)
+        return [schedule_document(found) for found in page.items]
+
+    def schedule(self, name: str) -> Document:
+        return schedule_document(self._parts.schedules.named(name, self.user))
+
+    def create_schedule(self, values: Document) -> Document:
+        return schedule_document(self._parts.schedules.create(ScheduleValues(**values), self.user))
+
+    def change_schedule(self, schedule_id: str, values: Document) -> Document:
+        schedule = self._schedule(schedule_id)
+        kept = {name: getattr(schedule, name) for name in ScheduleValues.__dataclass_fields__}
+        changed = ScheduleValues(**{**kept, **values})
+        return schedule_document(self._parts.schedules.change(schedule, changed, self.user))
+
+    def delete_schedule(self, schedule_id: str) -> None:
+        self._parts.schedules.delete(self._schedule(schedule_id))
+
+    def schedule_runs(self, schedule_id: str) -> list[Document]:
+        runs = self._parts.schedules.runs(self._schedule(schedule_id))
+        return [schedule_run_document(run) for run in runs]
+
     def submit(self, request: Document) -> Document:
         job, _ = self._parts.jobs.submit(JobRequest(**request), self.user)
         return self._document(job)
@@ -146,6 +172,9 @@ class LocalBackend:
 
     def _template(self, template_id: str) -> Template:
         return self._parts.templates.get(template_id, self.user)
+
+    def _schedule(self, schedule_id: str) -> Schedule:
+        return self._parts.schedules.get(schedule_id, self.user)
 
     def _job(self, job_id: str) -> Job:
         return self._parts.jobs.get(job_id, self.user)

@@ -12,6 +12,7 @@ from exporter.cli.datasources import datasources
 from exporter.cli.demo import demo
 from exporter.cli.exports import exports
 from exporter.cli.keeping import backup, migrate_database, rotate_key
+from exporter.cli.schedules import schedules
 from exporter.cli.serve import serve
 from exporter.cli.templates import templates
 from exporter.cli.tokens import tokens
@@ -31,6 +32,7 @@ COMMANDS: tuple[click.Command, ...] = (
     datasources,
     exports,
     templates,
+    schedules,
     verify,
     cleanup,
     doctor,

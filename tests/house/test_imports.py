@@ -29,6 +29,7 @@ FLOORS = {
     "exporter.naming": 1,
     "exporter.preview": 4.5,
     "exporter.jobs": 5,
+    "exporter.schedules": 5.1,
     "exporter.documents": 5.2,
     "exporter.wiring": 5.5,
     "exporter.blueprints": 6,
