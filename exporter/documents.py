@@ -3,7 +3,7 @@
 from typing import Any
 
 from exporter.jobs.receipt import instant
-from exporter.model import AuditEntry, Datasource, Template
+from exporter.model import AuditEntry, Datasource, Schedule, ScheduleRun, Template
 from exporter.sources.base import Column, RelationSummary
 from exporter.sources.types import exported_type
 
@@ -68,4 +68,31 @@ def audit_document(entry: AuditEntry) -> dict[str, Any]:
         "reason": entry.reason,
         "object": {"kind": entry.object_kind, "id": entry.object_id, "name": entry.object_name},
         "request_id": entry.request_id,
+    }
+
+
+def schedule_document(schedule: Schedule) -> dict[str, Any]:
+    following = schedule.next_run_at if schedule.is_active else None
+    return {
+        "id": schedule.id,
+        "name": schedule.name,
+        "cron": schedule.cron,
+        "timezone": schedule.timezone,
+        "catch_up": schedule.catch_up,
+        "is_active": schedule.is_active,
+        "export": dict(schedule.export),
+        "owner": schedule.owner,
+        "next_run_at": instant(following) if following is not None else None,
+        "created_at": instant(schedule.created_at),
+        "updated_at": instant(schedule.updated_at),
+    }
+
+
+def schedule_run_document(run: ScheduleRun) -> dict[str, Any]:
+    return {
+        "due_at": instant(run.due_at),
+        "started_at": instant(run.started_at),
+        "outcome": run.outcome,
+        "job": {"id": run.job_id, "status": run.job_status} if run.job_id is not None else None,
+        "error": run.error,
     }

@@ -110,6 +110,43 @@ class Template:
     updated_at: datetime
 
 
+class RunOutcome(StrEnum):
+    SUBMITTED = "submitted"  # a job was made
+    MISSED = "missed"  # the server did not run, and the schedule does not catch up
+    REFUSED = "refused"  # the request no longer fits, or may no longer be made
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """An export to be made again and again. `export` is the request; `next_run_at` is None where none will come."""
+
+    id: str
+    owner_id: str
+    owner: str
+    name: str
+    cron: str
+    timezone: str
+    catch_up: bool
+    export: Mapping[str, Any]
+    is_active: bool
+    next_run_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScheduleRun:
+    """One time a schedule was due at, and what came of it; `job_status` is filled in on reading."""
+
+    schedule_id: str
+    due_at: datetime
+    started_at: datetime
+    outcome: str
+    job_id: str | None
+    error: str | None
+    job_status: str | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Attempt:
     """One run of a job; `outcome` is None while it runs, else a status word, `worker_lost` or `released`."""
@@ -212,6 +249,10 @@ class Action(StrEnum):
     TEMPLATE_CREATE = "template.create"
     TEMPLATE_UPDATE = "template.update"
     TEMPLATE_DELETE = "template.delete"
+    SCHEDULE_CREATE = "schedule.create"
+    SCHEDULE_UPDATE = "schedule.update"
+    SCHEDULE_DELETE = "schedule.delete"
+    SCHEDULE_RUN = "schedule.run"
 
     @property
     def kind(self) -> str:

@@ -5,7 +5,6 @@ Each comes from the environment (`EXPORTER_<NAME>`) or from `config.toml` in the
 
 import difflib
 import os
-import secrets
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from exporter import secretkey
 from exporter.errors import SettingInvalid
 
 PREFIX = "EXPORTER_"
@@ -29,6 +29,7 @@ class Settings:
 
     instance_path: Path
     secret_key: str
+    previous_secret_key: str | None
     database_url: str
     storage_url: str
     executor: str
@@ -170,7 +171,8 @@ _Default = Callable[[Path], Any]
 
 # One row per setting: how it is read, and its default, made from the instance folder.
 SETTINGS: Mapping[str, tuple[_Parser, _Default]] = {
-    "SECRET_KEY": (_text, lambda instance: _kept_secret(instance / "secret_key")),
+    "SECRET_KEY": (_text, secretkey.kept),
+    "PREVIOUS_SECRET_KEY": (_text, secretkey.previous),
     "DATABASE_URL": (_database_url, lambda instance: f"sqlite:///{instance / 'exporter.sqlite3'}"),
     "STORAGE_URL": (_storage_url, lambda instance: f"file://{instance / 'exports'}"),
     "EXECUTOR": (_choice("threads"), lambda _: "threads"),
@@ -240,21 +242,3 @@ def _read_file(path: Path) -> dict[str, Any]:
         raise _refuse("config.toml", path.name, f"a TOML file ({exc})") from exc
     _check_names(values, prefix="")
     return values
-
-
-def _kept_secret(path: Path) -> str:
-    """Read the key, or make it; two processes that start at once end up with the same one."""
-    fresh = path.with_name(f"{path.name}.{os.getpid()}")
-    if not path.exists():
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(secrets.token_urlsafe(48))
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            os.link(fresh, path)
-        except FileExistsError:
-            pass
-        finally:
-            fresh.unlink()
-    return path.read_text(encoding="ascii").strip()

@@ -22,6 +22,8 @@ from exporter.jobs.retention import Sweeper
 from exporter.jobs.runner import Runner, RunnerRules
 from exporter.jobs.service import JobNotices, JobService
 from exporter.preview import PreviewService
+from exporter.schedules.scheduler import Scheduler
+from exporter.schedules.service import ScheduleService
 from exporter.settings import Settings
 from exporter.sources.registry import SourceLimits
 from exporter.storage.artifacts import LocalStore, StoreLimits
@@ -31,6 +33,7 @@ from exporter.storage.datasources import DatasourceStore
 from exporter.storage.jobs import JobStore
 from exporter.storage.logins import LoginFailureStore
 from exporter.storage.room import QueueLimits
+from exporter.storage.schedules import ScheduleStore
 from exporter.storage.secrets import Vault
 from exporter.storage.templates import TemplateStore
 from exporter.storage.transitions import JobTransitions
@@ -53,6 +56,8 @@ class Services:
     jobs: JobService
     checker: RequestChecker
     previews: PreviewService
+    schedules: ScheduleService
+    scheduler: Scheduler
     artifacts: LocalStore
     sweeper: Sweeper
     engine: Engine
@@ -79,18 +84,34 @@ def build_services(
         ),
     )
     datasources = DatasourceService(
-        DatasourceStore(database, Vault(settings.secret_key)), stores.jobs, _source_limits(settings), clock
+        DatasourceStore(database, Vault(settings.secret_key, settings.previous_secret_key)),
+        stores.jobs,
+        _source_limits(settings),
+        clock,
     )
     templates = TemplateService(TemplateStore(database), clock)
     checker = RequestChecker(datasources, templates, {"escape_formulas": settings.escape_formulas})
     notices = JobNotices()
     audit = AuditService(AuditStore(database), clock, keep=_days(settings.audit_days))
     sweeper = Sweeper(stores.jobs, stores.artifacts, audit, clock)
+    users = UserStore(database)
+    jobs = JobService(
+        jobs=stores.jobs,
+        transitions=stores.transitions,
+        checker=checker,
+        templates=templates,
+        artifacts=stores.artifacts,
+        notices=notices,
+        limits=QueueLimits(server=settings.max_pending, user=settings.max_pending_per_user),
+        clock=clock,
+    )
+    schedules = ScheduleStore(database)
+    scheduler = Scheduler(schedules, jobs, users.get, clock)
     return Services(
         settings=settings,
         database=database,
         accounts=AccountService(
-            UserStore(database),
+            users,
             TokenStore(database),
             LoginThrottle(LoginFailureStore(database), clock),
             clock,
@@ -98,21 +119,24 @@ def build_services(
         audit=audit,
         datasources=datasources,
         templates=templates,
-        jobs=JobService(
-            jobs=stores.jobs,
-            transitions=stores.transitions,
-            checker=checker,
-            templates=templates,
-            artifacts=stores.artifacts,
-            notices=notices,
-            limits=QueueLimits(server=settings.max_pending, user=settings.max_pending_per_user),
-            clock=clock,
-        ),
+        jobs=jobs,
         checker=checker,
         previews=PreviewService(datasources, stores.jobs, max_rows=settings.max_rows),
+        schedules=ScheduleService(schedules, checker, clock),
+        scheduler=scheduler,
         artifacts=stores.artifacts,
         sweeper=sweeper,
-        engine=Engine(_parts(settings, stores, datasources, notices, sweeper, clock)),
+        engine=Engine(
+            _parts(
+                settings,
+                stores,
+                datasources=datasources,
+                notices=notices,
+                sweeper=sweeper,
+                scheduler=scheduler,
+                clock=clock,
+            )
+        ),
         clock=clock,
     )
 
@@ -120,9 +144,11 @@ def build_services(
 def _parts(
     settings: Settings,
     stores: _Stores,
+    *,
     datasources: DatasourceService,
     notices: JobNotices,
     sweeper: Sweeper,
+    scheduler: Scheduler,
     clock: Callable[[], datetime],
 ) -> Parts:
     pulse = Pulse(stores.transitions, lease_seconds=settings.lease_seconds)
@@ -157,6 +183,7 @@ def _parts(
         make_executor=lambda freed: ThreadExecutor(runner.run, settings.workers, freed),
         make_dispatcher=lambda executor, only: Dispatcher(stores.jobs, executor, only=only),
         clock=clock,
+        tick=scheduler.tick,
     )
 
 

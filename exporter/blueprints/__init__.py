@@ -2,7 +2,17 @@
 
 from flask import Flask
 
-from exporter.blueprints import audit, auth, datasources, docs, errors, exports, service, templates
+from exporter.blueprints import (
+    audit,
+    auth,
+    datasources,
+    docs,
+    errors,
+    exports,
+    schedules,
+    service,
+    templates,
+)
 from exporter.blueprints.security import guard
 
 API = "/data-tools/api/v1"
@@ -17,5 +27,6 @@ def register(app: Flask) -> None:
     app.register_blueprint(datasources.bp, url_prefix=f"{API}/datasources")
     app.register_blueprint(exports.bp, url_prefix=f"{API}/exports")
     app.register_blueprint(templates.bp, url_prefix=f"{API}/export-templates")
+    app.register_blueprint(schedules.bp, url_prefix=f"{API}/schedules")
     app.register_blueprint(service.bp)
     app.register_blueprint(docs.bp)

@@ -13,7 +13,7 @@ from exporter.blueprints.schemas import ACTIONS as ACTIONS_NOTED
 from exporter.blueprints.schemas import FORMAT_NAMES, STATUSES, TEMPLATE_TYPES, ConfigurationSchema, Opened
 from exporter.formats import registry
 from exporter.jobs.documents import ACTIONS
-from exporter.model import AuditOutcome, Phase, Role
+from exporter.model import AuditOutcome, Phase, Role, RunOutcome
 from exporter.query.schema import FiltersSchema
 
 OUTCOMES = ("completed", "failed", "cancelled", "worker_lost", "released")
@@ -347,6 +347,42 @@ class AuditEntry(Answer):
 class AuditLog(Answer):
     entries = many(AuditEntry)
     pagination = always(fields.Nested, Pagination)
+
+
+class Schedule(Answer):
+    id = always(fields.UUID)
+    name = always(fields.String)
+    cron = always(fields.String)
+    timezone = always(fields.String)
+    catch_up = always(fields.Boolean)
+    is_active = always(fields.Boolean)
+    export = always(fields.Dict, says="The request for an export")
+    owner = always(fields.String)
+    next_run_at = maybe(fields.DateTime)
+    created_at = always(fields.DateTime)
+    updated_at = always(fields.DateTime)
+
+
+class Schedules(Answer):
+    schedules = many(Schedule)
+    pagination = always(fields.Nested, Pagination)
+
+
+class ScheduledJob(Answer):
+    id = always(fields.UUID)
+    status = maybe(word(*STATUSES))
+
+
+class ScheduleRun(Answer):
+    due_at = always(fields.DateTime)
+    started_at = always(fields.DateTime)
+    outcome = always(word(*RunOutcome))
+    job = maybe(fields.Nested, ScheduledJob)
+    error = maybe(fields.String)
+
+
+class ScheduleRuns(Answer):
+    runs = many(ScheduleRun)
 
 
 class Envelope(Answer):

@@ -187,6 +187,41 @@ class JobListSchema(Schema.from_dict(page_fields())):  # type: ignore[misc]
     )
 
 
+class ScheduledExportSchema(ExportRequestSchema):
+    """A request for an export."""
+
+    class Meta:
+        exclude = ("name",)
+
+
+class ScheduleRequestSchema(Strict):
+    name = Text(required=True, validate=Name)
+    cron = Text(required=True, metadata={"description": "minute hour day month weekday, as in 0 6 * * 1-5"})
+    timezone = Text(load_default="UTC", metadata={"description": "As in Europe/Berlin"})
+    catch_up = fields.Boolean(
+        load_default=False,
+        truthy={True},
+        falsy={False},
+        metadata={"description": "After a downtime, make once what was missed"},
+    )
+    is_active = fields.Boolean(load_default=True, truthy={True}, falsy={False})
+    export = fields.Nested(ScheduledExportSchema, required=True)
+
+
+class ScheduleChangeSchema(ScheduleRequestSchema):
+    """Only the fields that are given change."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(partial=("name", "cron", "export"), **settings)
+
+
+class PageSchema(Schema.from_dict(page_fields())):  # type: ignore[misc]
+    class Meta:
+        unknown = RAISE
+
+    error_messages = {"unknown": "Unknown parameter"}
+
+
 class ConfigurationSchema(Strict):
     format = Text(required=True, validate=validate.OneOf(FORMAT_NAMES, error=INVALID_FORMAT))
     filters = filters_field()

@@ -9,12 +9,11 @@ import click
 from exporter.cli.backend import Backend, Document
 from exporter.cli.base import Noun, as_user, backend_command, reaching_group
 from exporter.cli.output import as_json, listing, program, show_document, show_json, show_table, show_warnings
-from exporter.cli.request import export_request
+from exporter.cli.request import FORMATS, export_options, export_request
 from exporter.cli.running import run_to_end
 from exporter.cli.saving import as_output, own_name, save
 from exporter.model import JobStatus
 
-FORMATS = click.Choice(["csv", "json", "parquet", "excel"])
 as_job = click.argument("job_id", metavar="ID")
 
 
@@ -29,19 +28,7 @@ def exports() -> None:
 
 @exports.command()
 @click.argument("datasource")
-@click.option("--table", help="Needed unless the datasource is bound to a table or a query.")
-@click.option("--format", "format_name", type=FORMATS, help="csv, if left out.")
-@click.option("--columns", metavar="A,B", help="All, if left out.")
-@click.option(
-    "--where", multiple=True, metavar="CONDITION", help="e.g. 'price >= 10'. Repeat: all must hold."
-)
-@click.option("--order-by", metavar="A,B", help="e.g. 'created_at DESC, id'")
-@click.option("--group-by", metavar="A,B", help="e.g. 'city, year'; the rows are the groups.")
-@click.option("--limit", type=int, metavar="N", help="At most so many rows.")
-@click.option("--date-from", metavar="DATE", help="From this day or moment on, in the date column.")
-@click.option("--date-to", metavar="DATE", help="To the end of this day, or to this moment.")
-@click.option("--template", metavar="NAME", help="Start from this template.")
-@click.option("--option", "options", multiple=True, metavar="NAME=VALUE", help="e.g. delimiter=tab. Repeat.")
+@export_options
 @click.option("--name", help="What to call the job.")
 @as_output("Where to put the finished file.")
 @as_user
@@ -62,12 +49,7 @@ def create(
 
     Example: exporter exports create shop --table orders --where "total > 100" --output big.csv
     """
-    body = export_request(asked)
-    body["datasource"] = backend.datasource(datasource)["id"]
-    if template is not None:
-        body["template"] = backend.template(template)["id"]
-    else:
-        body.setdefault("format", "csv")
+    body = export_request(backend, datasource, template, asked)
     _finish(backend, backend.submit(body), output=output, as_json=as_json)
 
 

@@ -16,6 +16,8 @@ from exporter.documents import (
     audit_document,
     column_document,
     datasource_document,
+    schedule_document,
+    schedule_run_document,
     table_document,
     template_detail,
     template_document,
@@ -24,7 +26,8 @@ from exporter.errors import Invalid, UserNotFound
 from exporter.jobs.documents import attempt_document, job_document
 from exporter.jobs.engine import AlreadyServed
 from exporter.jobs.requests import JobRequest
-from exporter.model import Action, Datasource, Job, TemplateType, User
+from exporter.model import Action, Datasource, Job, Schedule, TemplateType, User
+from exporter.schedules.service import ScheduleValues
 from exporter.storage.audit import AuditQuery
 from exporter.storage.jobs import JobQuery
 from exporter.storage.templates import TemplateQuery
@@ -109,6 +112,37 @@ class LocalBackend:
             done.about(template.id, template.name)
             self._parts.templates.delete(template, self.user)
 
+    def schedules(self) -> list[Document]:
+        page = self._parts.schedules.page(self.user, number=1, size=ALL)
+        return [schedule_document(found) for found in page.items]
+
+    def schedule(self, name: str) -> Document:
+        return schedule_document(self._parts.schedules.named(name, self.user))
+
+    def create_schedule(self, values: Document) -> Document:
+        with deed(self._parts, Action.SCHEDULE_CREATE, self.user) as done:
+            schedule = self._parts.schedules.create(ScheduleValues(**values), self.user)
+            done.about(schedule.id, schedule.name)
+        return schedule_document(schedule)
+
+    def change_schedule(self, schedule_id: str, values: Document) -> Document:
+        with deed(self._parts, Action.SCHEDULE_UPDATE, self.user) as done:
+            schedule = self._schedule(schedule_id)
+            done.about(schedule.id, schedule.name)
+            kept = {name: getattr(schedule, name) for name in ScheduleValues.__dataclass_fields__}
+            changed = self._parts.schedules.change(schedule, ScheduleValues(**{**kept, **values}), self.user)
+        return schedule_document(changed)
+
+    def delete_schedule(self, schedule_id: str) -> None:
+        with deed(self._parts, Action.SCHEDULE_DELETE, self.user) as done:
+            schedule = self._schedule(schedule_id)
+            done.about(schedule.id, schedule.name)
+            self._parts.schedules.delete(schedule)
+
+    def schedule_runs(self, schedule_id: str) -> list[Document]:
+        runs = self._parts.schedules.runs(self._schedule(schedule_id))
+        return [schedule_run_document(run) for run in runs]
+
     def submit(self, request: Document) -> Document:
         with deed(self._parts, Action.EXPORT_CREATE, self.user) as done:
             job, _ = self._parts.jobs.submit(JobRequest(**request), self.user)
@@ -178,6 +212,9 @@ class LocalBackend:
 
     def _named_user(self) -> User | None:
         return self.user if self._username is not None else None
+
+    def _schedule(self, schedule_id: str) -> Schedule:
+        return self._parts.schedules.get(schedule_id, self.user)
 
     def _job(self, job_id: str) -> Job:
         return self._parts.jobs.get(job_id, self.user)

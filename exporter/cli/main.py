@@ -12,6 +12,8 @@ from exporter.cli.audit import audit
 from exporter.cli.datasources import datasources
 from exporter.cli.demo import demo
 from exporter.cli.exports import exports
+from exporter.cli.keeping import backup, migrate_database, rotate_key
+from exporter.cli.schedules import schedules
 from exporter.cli.serve import serve
 from exporter.cli.templates import templates
 from exporter.cli.tokens import tokens
@@ -32,9 +34,13 @@ COMMANDS: tuple[click.Command, ...] = (
     exports,
     templates,
     audit,
+    schedules,
     verify,
     cleanup,
     doctor,
+    backup,
+    rotate_key,
+    migrate_database,
 )
 
 

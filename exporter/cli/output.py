@@ -22,15 +22,7 @@ def program() -> str:
 
 def told(error: ExporterError) -> str:
     """Put an error on one line; faults of fields are named by their path: `filters.columns: …`."""
-    return "; ".join(_sentences(error.errors)) if isinstance(error, Invalid) else error.message
-
-
-def _sentences(errors: Mapping[str, Any], path: str = "") -> list[str]:
-    found: list[str] = []
-    for name, fault in errors.items():
-        place = f"{path}.{name}" if path else str(name)
-        found += _sentences(fault, place) if isinstance(fault, Mapping) else [f"{place}: {fault}"]
-    return found
+    return error.line if isinstance(error, Invalid) else error.message
 
 
 def show_json(data: object) -> None:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from exporter.cli.backend import Document, Look
 from exporter.cli.rest import Client, ServerAway
-from exporter.errors import DatasourceNotFound, JobNotFound, Later, TemplateNotFound
+from exporter.errors import DatasourceNotFound, JobNotFound, Later, ScheduleNotFound, TemplateNotFound
 
 PAGE_SIZE = 100
 FIRST_LOOK_SECONDS = 0.1
@@ -73,6 +73,29 @@ class RemoteBackend:
 
     def delete_template(self, template_id: str) -> None:
         self._client.send("DELETE", f"export-templates/{template_id}/")
+
+    def schedules(self) -> list[Document]:
+        return [found for page in self._pages("schedules/", {}) for found in page["schedules"]]
+
+    def schedule(self, name: str) -> Document:
+        for field in ("name", "id"):
+            for found in self.schedules():
+                if found[field] == name:
+                    return found
+        raise ScheduleNotFound(f"There is no schedule named {name!r}")
+
+    def create_schedule(self, values: Document) -> Document:
+        return self._client.send("POST", "schedules/", values)
+
+    def change_schedule(self, schedule_id: str, values: Document) -> Document:
+        return self._client.send("PATCH", f"schedules/{schedule_id}/", values)
+
+    def delete_schedule(self, schedule_id: str) -> None:
+        self._client.send("DELETE", f"schedules/{schedule_id}/")
+
+    def schedule_runs(self, schedule_id: str) -> list[Document]:
+        found: list[Document] = self._client.data(f"schedules/{schedule_id}/runs/")["runs"]
+        return found
 
     def submit(self, request: Document) -> Document:
         return self._client.send("POST", "exports/", request)

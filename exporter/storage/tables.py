@@ -21,7 +21,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from exporter.model import JobStatus
 
-SCHEMA_VERSION = "0003"  # the newest migration
+SCHEMA_VERSION = "0005"  # the newest migration
 
 Id = String(36)
 Counter = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up only an INTEGER key
@@ -187,6 +187,37 @@ class AttemptRow(Base):
     error_code: Mapped[str | None] = mapped_column(String(64))
     error_message: Mapped[str | None] = mapped_column(Text)
     row_count: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class ScheduleRow(Base):
+    __tablename__ = "schedules"
+    __table_args__ = (
+        Index("uq_schedules_owner_name", "owner_id", "name", unique=True),
+        Index("ix_schedules_is_active_next_run_at", "is_active", "next_run_at"),
+    )
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    owner_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    name: Mapped[str] = mapped_column(String(150))
+    cron: Mapped[str] = mapped_column(String(150))
+    timezone: Mapped[str] = mapped_column(String(64))
+    catch_up: Mapped[bool]
+    export: Mapped[dict[str, Any]]
+    is_active: Mapped[bool]
+    next_run_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+class ScheduleRunRow(Base):
+    __tablename__ = "schedule_runs"
+
+    schedule_id: Mapped[str] = mapped_column(ForeignKey("schedules.id", ondelete="CASCADE"), primary_key=True)
+    due_at: Mapped[datetime] = mapped_column(primary_key=True)
+    started_at: Mapped[datetime]
+    outcome: Mapped[str] = mapped_column(Word)
+    job_id: Mapped[str | None] = mapped_column(ForeignKey("jobs.id", ondelete="SET NULL"), index=True)
+    error: Mapped[str | None] = mapped_column(Text)
 
 
 class IdempotencyRow(Base):
