@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -16,6 +15,7 @@ from exporter.blueprints.described import describes
 from exporter.blueprints.download import file_response, media_types
 from exporter.blueprints.paging import pagination
 from exporter.blueprints.schemas import ExportRequestSchema, JobListSchema
+from exporter.blueprints.shown import owners_of, shown
 from exporter.errors import (
     ArtifactExpired,
     ArtifactGone,
@@ -34,7 +34,7 @@ from exporter.errors import (
     UserQueueFull,
 )
 from exporter.formats import registry
-from exporter.jobs.documents import attempt_document, job_document
+from exporter.jobs.documents import attempt_document
 from exporter.jobs.requests import JobRequest
 from exporter.jobs.service import ClientKey
 from exporter.model import Action, Job, JobStatus
@@ -71,7 +71,7 @@ def create() -> Response:
     _about(job)
     return answer(
         "Export job created successfully",
-        _document(job),
+        shown(job),
         status=201 if created else 200,
         location=url_for(".show", job_id=job.id),
     )
@@ -105,10 +105,10 @@ def estimate() -> Response:
 def index() -> Response:
     asked = load(JobListSchema(), query_arguments())
     page = services().jobs.page(JobQuery(datasource_id=asked.pop("datasource"), **asked), current_user())
-    owners = services().accounts.usernames({job.owner_id for job in page.items}, asking=current_user())
+    owners = owners_of(page.items)
     return answer(
         "Export jobs retrieved successfully",
-        {"export_jobs": [_document(job, owners) for job in page.items], "pagination": pagination(page)},
+        {"export_jobs": [shown(job, owners) for job in page.items], "pagination": pagination(page)},
     )
 
 
@@ -125,7 +125,7 @@ def index() -> Response:
 def show(job_id: str) -> Response:
     job = _asked(job_id)
     attempts = [attempt_document(attempt) for attempt in services().jobs.attempts(job)]
-    response = answer("Export job retrieved successfully", {**_document(job), "attempts": attempts})
+    response = answer("Export job retrieved successfully", {**shown(job), "attempts": attempts})
     if job.status in {JobStatus.PENDING, JobStatus.PROCESSING}:
         response.headers["Retry-After"] = str(POLL_AFTER_SECONDS)
     response.headers["Cache-Control"] = "private, no-cache"
@@ -143,7 +143,7 @@ def show(job_id: str) -> Response:
     answer_example=examples.JOB_CANCELLED,
 )
 def cancel(job_id: str) -> Response:
-    return answer("Export job cancelled successfully", _document(services().jobs.cancel(_asked(job_id))))
+    return answer("Export job cancelled successfully", shown(services().jobs.cancel(_asked(job_id))))
 
 
 @bp.post("/<job_id>/retry/")
@@ -154,7 +154,7 @@ def cancel(job_id: str) -> Response:
     refuses=(JobNotFound, TransitionRefused),
 )
 def retry(job_id: str) -> Response:
-    return answer("Export job retried successfully", _document(services().jobs.retry(_asked(job_id))))
+    return answer("Export job retried successfully", shown(services().jobs.retry(_asked(job_id))))
 
 
 @bp.get("/<job_id>/download/")
@@ -203,17 +203,6 @@ def _asked(job_id: str) -> Job:
 
 def _about(job: Job) -> None:
     current_deed().about(job.id, job.name or job.datasource_name)
-
-
-def _document(job: Job, owners: Mapping[str, str] | None = None) -> dict[str, Any]:
-    owners = owners or services().accounts.usernames({job.owner_id}, asking=current_user())
-    return job_document(
-        job,
-        owner=owners[job.owner_id],
-        now=services().clock(),
-        queue_position=services().jobs.queue_position(job),
-        download_url=url_for(".download", job_id=job.id),
-    )
 
 
 def _client_key(body: dict[str, Any]) -> ClientKey | None:

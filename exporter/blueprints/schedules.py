@@ -12,9 +12,9 @@ from exporter.blueprints.context import answer, current_user, services
 from exporter.blueprints.described import describes
 from exporter.blueprints.paging import pagination
 from exporter.blueprints.schemas import PageSchema, ScheduleChangeSchema, ScheduleRequestSchema
+from exporter.blueprints.shown import shown
 from exporter.documents import schedule_document, schedule_run_document
 from exporter.errors import DiskLow, NameTaken, QueueFull, ScheduleNotFound, UserQueueFull
-from exporter.jobs.documents import job_document
 from exporter.model import Action, Schedule
 from exporter.schedules.service import ScheduleValues
 
@@ -120,9 +120,7 @@ def delete(schedule_id: str) -> Response:
 def run(schedule_id: str) -> Response:
     job = services().scheduler.run_now(_meant(schedule_id))
     location = url_for("exports.show", job_id=job.id)
-    position = services().jobs.queue_position(job)
-    document = job_document(job, now=services().clock(), queue_position=position, download_url=None)
-    return answer("Export job created successfully", document, status=201, location=location)
+    return answer("Export job created successfully", shown(job), status=201, location=location)
 
 
 @bp.get("/<schedule_id>/runs/")

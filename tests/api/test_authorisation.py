@@ -68,6 +68,14 @@ export_templates.change  PATCH   system-template     401 401 403 403 200
 export_templates.delete  DELETE  user-template       401 401 404 200 200
 export_templates.delete  DELETE  shared-template     401 401 403 200 200
 export_templates.delete  DELETE  system-template     401 401 403 403 200
+schedules.index          GET     -                   401 401 200 200 200
+schedules.create         POST    schedule-body       401 401 201 201 201
+schedules.show           GET     schedule            401 401 404 200 200
+schedules.replace        PUT     schedule            401 401 404 200 200
+schedules.change         PATCH   schedule            401 401 404 200 200
+schedules.delete         DELETE  schedule            401 401 404 200 200
+schedules.run            POST    schedule            401 401 404 201 201
+schedules.runs           GET     schedule            401 401 404 200 200
 service.healthz          GET     -                   200 200 200 200 200
 service.readyz           GET     -                   200 200 200 200 200
 service.metrics          GET     -                   401 401 200 200 200
@@ -152,6 +160,13 @@ class World:
         maker = self.as_user("admin" if kind == "system" else "owner")
         return maker.post("export-templates/", body).json["data"]["id"]
 
+    def schedule(self, name):
+        export = {"datasource": self.shared, **CSV}
+        return {"name": name, "cron": "0 6 * * *", "timezone": "UTC", "export": export}
+
+    def new_schedule(self, name):
+        return self.as_user("owner").post("schedules/", self.schedule(name)).json["data"]["id"]
+
     def new_token(self):
         return self.as_user("owner").post("auth/tokens/", {"name": "t"}).json["data"]["id"]
 
@@ -167,6 +182,8 @@ class World:
             "template-body": lambda: ({}, template),
             "system-body": lambda: ({}, {**template, "template_type": "system"}),
             "job": lambda: ({"job_id": self.new_job() if method == "DELETE" else self.job}, None),
+            "schedule-body": lambda: ({}, self.schedule(name)),
+            "schedule": lambda: ({"schedule_id": self.new_schedule(name)}, self.schedule(name)),
             "token": lambda: ({"token_id": self.new_token()}, None),
             "static": lambda: ({"filename": "api.css"}, None),
             "-": lambda: ({}, {} if method == "POST" else None),
