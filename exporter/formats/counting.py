@@ -14,17 +14,17 @@ Test = Callable[[Units], Truths]
 
 _SEGMENT = 1 << 18  # units at a time, so that all of it stays in the processor's cache
 _QUOTE, _NEWLINE = 0x22, 0x0A
-_ROW = b"<row"
+_ROW = int.from_bytes(b"<r", "little")
 _ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
 
 
 def row_tags(data: Any) -> int:
-    """Count `<row`, four bytes at a time at each of the four places where they may start."""
+    """Count `<r`, two bytes at a time at both of the places where they may start: no other tag begins so."""
     units, found = np.frombuffer(data, np.uint8), 0
-    for start in range(len(_ROW)):
-        shifted = units[start:]
-        words = shifted[: len(shifted) // len(_ROW) * len(_ROW)].view("<u4")
-        found += int(np.count_nonzero(words == int.from_bytes(_ROW, "little")))
+    for _, part in _segments(units, overlap=1):
+        for shifted in (part, part[1:]):
+            pairs = shifted[: len(shifted) & ~1].view("<u2")
+            found += int(np.count_nonzero(pairs == _ROW))
     return found
 
 

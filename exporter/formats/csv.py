@@ -62,7 +62,7 @@ class CsvWriter:
         self._header_lines = int(request.include_headers)
         self._rows_before = 0
         self._formulas = 0
-        self._risky = text.byte_table(f'"\r\n\\\ufeff{options["delimiter"]}'.encode())
+        self._risky = f'"\r\n\\\ufeff{options["delimiter"]}'.encode()
         self._must_quote = _must_quote(options["delimiter"], options["null_value"])
         self._sink.write(self._encoder.bom)
         if request.include_headers:
@@ -94,7 +94,7 @@ class CsvWriter:
         self._sink.finish()
 
     def abandon(self) -> None:
-        """Nothing is held: what was not written is not written."""
+        self._sink.abandon()
 
     def notices(self) -> tuple[Notice, ...]:
         return (*self._formula_notice(), *self._replaced_notice())

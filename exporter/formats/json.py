@@ -105,7 +105,7 @@ class JsonWriter:
         self._sink.finish()
 
     def abandon(self) -> None:
-        """Nothing is held: what was not written is not written."""
+        self._sink.abandon()
 
     def notices(self) -> tuple[Notice, ...]:
         return tuple(
