@@ -5,12 +5,12 @@ library writers used as `with` blocks do finish a valid-looking short file, so `
 separate words.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from exporter.sources.base import Column, Form, Notice
+from exporter.sources.base import Column, Form, Notice, RowText
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -54,6 +54,21 @@ class Writer(Protocol):
     def notices(self) -> tuple[Notice, ...]: ...
 
 
+class TextUnclear(Exception):
+    """Rows spelled by a database are not what the writer can vouch for: they have to be read as batches."""
+
+
+class TextWriter(Writer, Protocol):
+    """A writer that also takes rows as its `row_text` describes them, in place of batches."""
+
+    def write_text(self, data: bytes) -> Sequence[int]:
+        """Write whole rows, and give the NULLs of each column, counted from the bytes.
+
+        `rows_in_file` has then grown by the rows that were found. Raises TextUnclear.
+        """
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class WriterRequest:
     """All that a writer is made of. `options` are complete: parsed, presets expanded, defaults filled in.
@@ -68,12 +83,17 @@ class WriterRequest:
     file_name: str | None = None
 
 
+def _no_row_text(_columns: tuple[Column, ...], _options: Mapping[str, Any]) -> RowText | None:
+    return None
+
+
 @dataclass(frozen=True, kw_only=True)
 class FormatEntry:
     """One row of the registry. `open_writer` and `count_rows` import their library on first use.
 
     `count_rows` reads a finished file by other code than wrote it; it takes the options and whether there are
-    headers, and raises FileDamaged.
+    headers, and raises FileDamaged. `row_text` says how a database may spell the rows itself; its writer is then a
+    TextWriter. None where there is no such way under these options.
     """
 
     name: str
@@ -83,3 +103,4 @@ class FormatEntry:
     content_type: Callable[[Mapping[str, Any]], str]
     open_writer: Callable[[WriterRequest], Writer]
     count_rows: Callable[[Path, Mapping[str, Any], bool], int]
+    row_text: Callable[[tuple[Column, ...], Mapping[str, Any]], RowText | None] = _no_row_text

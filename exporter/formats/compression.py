@@ -3,6 +3,7 @@
 from typing import Any, Protocol
 
 from exporter.formats.base import Stream
+from exporter.formats.packing import Packing
 from exporter.formats.zipstream import ZipStream
 
 GZIP_LEVEL = 1  # of isal
@@ -11,11 +12,15 @@ _GZIP_WINDOW = 31  # a gzip header, with no name and no time
 
 
 class Sink(Protocol):
-    """Where a writer's bytes go. The stream below stays open."""
+    """Where a writer's bytes go. The stream below stays open; what was written must not change any more."""
 
     def write(self, data: Any, /) -> int: ...
 
     def finish(self) -> None: ...
+
+    def abandon(self) -> None:
+        """Write nothing more. May follow any other call."""
+        ...
 
 
 def open_sink(stream: Stream, compression: str, member: str) -> Sink:
@@ -46,6 +51,9 @@ class _PlainSink:
     def finish(self) -> None:
         """Nothing is held back."""
 
+    def abandon(self) -> None:
+        """Nothing is held back."""
+
 
 class _Packer(Protocol):
     def compress(self, data: Any, /) -> bytes: ...
@@ -57,14 +65,22 @@ class _PackedSink:
     def __init__(self, stream: Stream, packer: _Packer) -> None:
         self._stream = stream
         self._packer = packer
+        self._packing = Packing(packer.compress, self._put)
 
     def write(self, data: Any) -> int:
-        if packed := self._packer.compress(data):
-            self._stream.write(packed)
-        return memoryview(data).nbytes
+        return self._packing.write(data)
 
     def finish(self) -> None:
-        self._stream.write(self._packer.flush())
+        self._packing.settle()
+        self._packing.close()
+        self._put(self._packer.flush())
+
+    def abandon(self) -> None:
+        self._packing.close()
+
+    def _put(self, packed: bytes) -> None:
+        if packed:
+            self._stream.write(packed)
 
 
 class _ZipSink:
@@ -78,6 +94,9 @@ class _ZipSink:
     def finish(self) -> None:
         self._zip.close()
         self._zip.finish()
+
+    def abandon(self) -> None:
+        self._zip.abandon()
 
 
 def _gzip(stream: Stream) -> Sink:

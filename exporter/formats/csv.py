@@ -5,6 +5,8 @@ and a lone `\.` are quoted under every rule.
 """
 
 import re
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,18 +18,35 @@ from exporter.formats.base import WriterRequest
 from exporter.formats.compression import member_name, open_sink
 from exporter.formats.counting import QuotedLines
 from exporter.formats.encoding import Encoder
+from exporter.formats.rowtext import csv_facts
 from exporter.formats.spelling import is_bytes, is_string, spell
 from exporter.formats.text import Cells
-from exporter.sources.base import Column, Kind, Notice
+from exporter.sources.base import Cells as SourceCells
+from exporter.sources.base import Column, Kind, Notice, RowText
 from exporter.sources.types import Storage
 
 _TEXT_KINDS = frozenset({Kind.TEXT, Kind.JSON, Kind.ARRAY, Kind.OTHER, Kind.UUID, Kind.BINARY, Kind.VARIANT})
+_PLAIN: Mapping[str, tuple[Any, ...]] = {
+    "quoting": ("text",),
+    "null_value": ("",),
+    "booleans": ("t/f",),
+    "escape_formulas": (False,),
+    "encoding": ("utf-8", "utf-8-sig"),
+}
 _FORMULA = text.byte_table(b"=+-@\t\r")
 _NO_NUMBER = text.byte_table(b"=@\t\r")  # what no number, date or truth begins with
 
 
 def open_writer(request: WriterRequest) -> "CsvWriter":
     return CsvWriter(request)
+
+
+def row_text(columns: tuple[Column, ...], options: Mapping[str, Any]) -> RowText | None:
+    """Say how a database may spell the rows: in the default style only, where quotes tell what is what."""
+    if any(options[name] not in plain for name, plain in _PLAIN.items()):
+        return None
+    before = ("", *[options["delimiter"]] * (len(columns) - 1))
+    return RowText(cells=SourceCells.CSV, before=before, end="", between=options["line_terminator"])
 
 
 class CsvWriter:
@@ -39,10 +58,11 @@ class CsvWriter:
         self._sink = open_sink(request.stream, options["compression"], member)
         self._encoder = Encoder(options["encoding"], options["encoding_errors"])
         self._lines = QuotedLines(wide=self._encoder.wide)
+        self._end = options["line_terminator"].encode()
         self._header_lines = int(request.include_headers)
         self._rows_before = 0
         self._formulas = 0
-        self._risky = text.byte_table(f'"\r\n\\\ufeff{options["delimiter"]}'.encode())
+        self._risky = f'"\r\n\\\ufeff{options["delimiter"]}'.encode()
         self._must_quote = _must_quote(options["delimiter"], options["null_value"])
         self._sink.write(self._encoder.bom)
         if request.include_headers:
@@ -62,11 +82,19 @@ class CsvWriter:
                 raise self._unwritable(exc, rows, piece) from exc
             self._rows_before += piece.num_rows
 
+    def write_text(self, data: bytes) -> Sequence[int]:
+        facts = csv_facts(data, len(self._columns), self._options["delimiter"], self._end)
+        self._formulas += facts.formulas
+        for part in (data, self._end):
+            self._lines.feed(part)
+            self._sink.write(part)
+        return facts.nulls
+
     def finish(self) -> None:
         self._sink.finish()
 
     def abandon(self) -> None:
-        """Nothing is held: what was not written is not written."""
+        self._sink.abandon()
 
     def notices(self) -> tuple[Notice, ...]:
         return (*self._formula_notice(), *self._replaced_notice())

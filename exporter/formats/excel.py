@@ -78,7 +78,8 @@ class ExcelWriter:
         self._zip.finish()
 
     def abandon(self) -> None:
-        """Nothing is held: without its directory the file is no archive."""
+        """Without its directory the file is no archive."""
+        self._zip.abandon()
 
     def notices(self) -> tuple[Notice, ...]:
         counted = tuple(

@@ -1,7 +1,7 @@
 """JSON in three layouts. Without an indent every row ends its line, so that rows are counted by lines."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,8 @@ import pyarrow as pa
 from exporter.formats import jsoncells, text
 from exporter.formats.base import WriterRequest
 from exporter.formats.compression import member_name, open_sink
-from exporter.sources.base import Column, Notice
+from exporter.formats.rowtext import json_nulls
+from exporter.sources.base import Cells, Column, Kind, Notice, RowText
 
 _MESSAGES = {
     jsoncells.NON_FINITE: "{count} values such as NaN or Infinity are no JSON numbers and were written as text.",
@@ -49,6 +50,14 @@ def layout_of(columns: tuple[Column, ...], options: Mapping[str, Any]) -> Layout
             return _compact_array(names) if indent is None else _indented_array(names, " " * indent)
 
 
+def row_text(columns: tuple[Column, ...], options: Mapping[str, Any]) -> RowText | None:
+    """Say how a database may spell the rows; not where documents or arrays could look like parts of a row."""
+    if any(column.kind in {Kind.JSON, Kind.ARRAY} for column in columns):
+        return None
+    layout = layout_of(columns, options)
+    return RowText(cells=Cells.JSON, before=layout.before, end=layout.end, between=layout.between)
+
+
 def open_writer(request: WriterRequest) -> "JsonWriter":
     return JsonWriter(request)
 
@@ -78,8 +87,17 @@ class JsonWriter:
             rows = text.window(text.rows_of(cells, layout.before, layout.end + layout.between, null="null"))
             self._sink.write(self._pending.encode())
             self._sink.write(rows[: -len(layout.between)])
-            self._lines += int(np.count_nonzero(np.frombuffer(rows, np.uint8) == _NEWLINE))
+            self._lines += _newlines(rows)
             self._pending = layout.between
+
+    def write_text(self, data: bytes) -> Sequence[int]:
+        between = self._layout.between
+        nulls = json_nulls(data, self._layout.before, between)
+        self._sink.write(self._pending.encode())
+        self._sink.write(data)
+        self._lines += _newlines(data) + between.count("\n")
+        self._pending = between
+        return nulls
 
     def finish(self) -> None:
         layout = self._layout
@@ -87,7 +105,7 @@ class JsonWriter:
         self._sink.finish()
 
     def abandon(self) -> None:
-        """Nothing is held: what was not written is not written."""
+        self._sink.abandon()
 
     def notices(self) -> tuple[Notice, ...]:
         return tuple(
@@ -95,6 +113,10 @@ class JsonWriter:
             for code, count in sorted(self._cells.counts.items())
             if count
         )
+
+
+def _newlines(data: Any) -> int:
+    return int(np.count_nonzero(np.frombuffer(data, np.uint8) == _NEWLINE))
 
 
 def _lines(names: list[str]) -> Layout:

@@ -21,8 +21,6 @@ BOUNDS = "array_bounds_dropped"
 _NUMBERS = frozenset({Kind.INTEGER, Kind.FLOAT, Kind.DECIMAL})
 _ELEMENT = Column(name="", database_type="text", kind=Kind.TEXT)
 _PLAIN_TEXTS = frozenset({Kind.TEXT, Kind.UUID, Kind.OTHER, Kind.DATE, Kind.TIME})
-_SPACE, _QUOTE, _BACKSLASH = b' "\\'
-_SPECIAL = text.byte_table(bytes(range(_SPACE)) + b'"\\')
 _SHORT = {"\b": "\\b", "\t": "\\t", "\n": "\\n", "\f": "\\f", "\r": "\\r", '"': '\\"', "\\": "\\\\"}
 _NUMBER_LIST = r"\A\{(?:(?:N)(?:,(?:N))*)?\}\z".replace("N", r"NULL|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
 _TEXT_LIST = r'\A\{(?:[^{},"\\]+(?:,[^{},"\\]+)*)?\}\z'
@@ -133,11 +131,9 @@ class JsonCells:
 
 def escaped(values: pa.StringArray) -> pa.StringArray:
     """Escape what JSON does not take inside a text."""
-    data = np.frombuffer(text.window(values), np.uint8)
-    if not len(data) or not (data.min() < _SPACE or (data == _QUOTE).any() or (data == _BACKSLASH).any()):
-        return values
-    present = np.flatnonzero(np.bincount(data, minlength=256).astype(np.bool_) & _SPECIAL)
-    for byte in sorted(present.tolist(), reverse=True):  # the backslash first: the others bring new ones
+    for byte in sorted(
+        text.special(values, b'"\\'), reverse=True
+    ):  # the backslash first: the others bring new ones
         character = chr(byte)
         values = pc.replace_substring(values, character, _SHORT.get(character, f"\\u{byte:04x}"))
     return values

@@ -9,7 +9,7 @@ from typing import Any, cast
 from exporter.errors import Invalid
 from exporter.formats.base import FormatEntry, Writer, WriterRequest
 from exporter.formats.options import CsvOptions, ExcelOptions, JsonOptions, ParquetOptions
-from exporter.sources.base import Form
+from exporter.sources.base import Column, Form, RowText
 
 _SUFFIX = {"none": "", "gzip": ".gz", "zstd": ".zst", "zip": ".zip"}
 _PACKED = {"gzip": "application/gzip", "zstd": "application/zstd", "zip": "application/zip"}
@@ -23,6 +23,13 @@ def _writer_of(module: str) -> Callable[[WriterRequest], Writer]:
         return cast("Writer", import_module(module).open_writer(request))
 
     return open_writer
+
+
+def _row_text_of(module: str) -> Callable[[tuple[Column, ...], Mapping[str, Any]], RowText | None]:
+    def row_text(columns: tuple[Column, ...], options: Mapping[str, Any]) -> RowText | None:
+        return cast("RowText | None", import_module(module).row_text(columns, options))
+
+    return row_text
 
 
 def _counter_of(function: str) -> Callable[[Path, Mapping[str, Any], bool], int]:
@@ -62,6 +69,7 @@ _ROWS = (
         content_type=_csv_content_type,
         open_writer=_writer_of("exporter.formats.csv"),
         count_rows=_counter_of("csv_rows"),
+        row_text=_row_text_of("exporter.formats.csv"),
     ),
     FormatEntry(
         name="json",
@@ -71,6 +79,7 @@ _ROWS = (
         content_type=_json_content_type,
         open_writer=_writer_of("exporter.formats.json"),
         count_rows=_counter_of("json_rows"),
+        row_text=_row_text_of("exporter.formats.json"),
     ),
     FormatEntry(
         name="parquet",

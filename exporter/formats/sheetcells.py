@@ -31,7 +31,9 @@ _SMALLEST = 2.2250738585072014e-308  # below, Excel writes 0
 _EPOCH_DAYS = 25_569  # from 1899-12-30 to 1970-01-01
 _FIRST_DAY, _LAST_DAY = 61 - _EPOCH_DAYS, 2_958_465 - _EPOCH_DAYS
 _DAY = 86_400_000  # milliseconds
-_SPECIAL = text.byte_table(bytes({*range(32)} - {9, 10}) + b"&<>")
+_AMPERSAND = ord("&")
+_ENTITIES = {_AMPERSAND: "&amp;", ord("<"): "&lt;", ord(">"): "&gt;"}
+_WHITE = b"\t\n"
 _UNWRITABLE = "\x00-\x08\x0b-\x1f\ufffe\uffff"
 _LOOKS_ESCAPED = rf"_x[0-9A-Fa-f]{{4}}[_{_UNWRITABLE}]"
 _TO_ESCAPE = re.compile(rf"_(?=x[0-9A-Fa-f]{{4}}[_{_UNWRITABLE}])")
@@ -164,20 +166,12 @@ def escaped(values: pa.StringArray) -> pa.StringArray:
     if b"_x" in data and pc.any(pc.match_substring_regex(values, _LOOKS_ESCAPED)).as_py():
         marked = [value and _TO_ESCAPE.sub("_x005F_", value) for value in values.to_pylist()]
         values = pa.array(marked, pa.string())
-    if text.holds(values, _SPECIAL):
-        values = _without_special(values)
+    found = [byte for byte in text.special(values, b"&<>") if byte not in _WHITE]
+    for byte in sorted(found, key=lambda byte: byte != _AMPERSAND):  # first: the others bring new ones
+        values = pc.replace_substring(values, chr(byte), _ENTITIES.get(byte, f"_x{byte:04X}_"))
     for character in "\ufffe\uffff":
         if character.encode() in data:
             values = pc.replace_substring(values, character, f"_x{ord(character):04X}_")
-    return values
-
-
-def _without_special(values: pa.StringArray) -> pa.StringArray:
-    entities = {ord("&"): "&amp;", ord("<"): "&lt;", ord(">"): "&gt;"}
-    counted = np.bincount(np.frombuffer(text.window(values), np.uint8), minlength=256)
-    present = np.flatnonzero((counted > 0) & _SPECIAL).tolist()
-    for byte in sorted(present, key=lambda byte: byte != ord("&")):  # first: the others bring new ones
-        values = pc.replace_substring(values, chr(byte), entities.get(byte, f"_x{byte:04X}_"))
     return values
 
 

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 PIECE_BYTES = 4 << 20  # of a batch, and so many cells: a joined piece stays far below a string array's 2 GiB
 PIECE_CELLS = 1 << 20
 
+_SPACE = ord(" ")
 _HEX = np.frombuffer("".join(f"{byte:02x}" for byte in range(256)).encode(), "<u2")
 
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
@@ -69,8 +70,18 @@ def byte_table(wanted: bytes) -> Mask:
     return table
 
 
-def holds(array: pa.StringArray, table: Mask) -> bool:
-    return bool(table[np.frombuffer(window(array), np.uint8)].any())
+def holds(array: pa.StringArray, wanted: bytes) -> bool:
+    """Whether any of the wanted bytes stands anywhere in the column."""
+    data = np.frombuffer(window(array), np.uint8)
+    return any(bool((data == byte).any()) for byte in wanted)
+
+
+def special(array: pa.StringArray, wanted: bytes) -> list[int]:
+    """Give the control characters, and those of the wanted bytes, that stand anywhere in the column."""
+    data = np.frombuffer(window(array), np.uint8)
+    low = data[data < _SPACE]
+    controls = np.flatnonzero(np.bincount(low, minlength=1)).tolist() if len(low) else []
+    return [*controls, *(byte for byte in wanted if (data == byte).any())]
 
 
 def contains(array: pa.StringArray, character: str) -> bool:

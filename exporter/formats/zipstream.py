@@ -11,6 +11,7 @@ from typing import Any
 from isal import isal_zlib
 
 from exporter.formats.base import Stream
+from exporter.formats.packing import Packing
 
 LEVEL = 1  # of isal: a fifth larger than zlib's 6, several times faster
 LIMIT32 = 0xFFFFFFFF  # numbers from here on stand in a ZIP64 record
@@ -32,13 +33,14 @@ class _Member:
 
 
 class ZipStream:
-    """One member is open at a time; `write` goes to it."""
+    """One member is open at a time; `write` goes to it, and what is written must not change any more."""
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
         self._position = 0
         self._members: list[_Member] = []
         self._deflater = isal_zlib.compressobj(LEVEL, isal_zlib.DEFLATED, _RAW_DEFLATE)
+        self._packing = Packing(self._pack, self._put_packed)
 
     def open(self, name: str) -> None:
         member = _Member(name=name.encode(), offset=self._position)
@@ -52,17 +54,13 @@ class ZipStream:
         )
 
     def write(self, data: Any) -> int:
-        member = self._members[-1]
-        length = memoryview(data).nbytes
-        member.crc = isal_zlib.crc32(data, member.crc)
-        member.size += length
-        self._pack(member, self._deflater.compress(data))
-        return length
+        return self._packing.write(data)
 
     def close(self) -> None:
         """Finish the open member."""
+        self._packing.settle()
         member = self._members[-1]
-        self._pack(member, self._deflater.flush())
+        self._put_packed(self._deflater.flush())
         sizes = "QQ" if max(member.size, member.packed) >= LIMIT32 else "LL"
         self._put(struct.pack(f"<4sL{sizes}", b"PK\7\10", member.crc, member.packed, member.size))
 
@@ -73,13 +71,25 @@ class ZipStream:
 
     def finish(self) -> None:
         """Write the directory: without it, nobody takes the bytes for an archive."""
+        self._packing.close()
         start = self._position
         for member in self._members:
             self._put(_directory_entry(member))
         self._put(_end(len(self._members), start, self._position - start))
 
-    def _pack(self, member: _Member, packed: bytes) -> None:
-        member.packed += len(packed)
+    def abandon(self) -> None:
+        """Write nothing more. May follow any other call."""
+        self._packing.close()
+
+    def _pack(self, data: Any) -> bytes:
+        """Deflate a block and take note of it; one at a time, in order."""
+        member = self._members[-1]
+        member.crc = isal_zlib.crc32(data, member.crc)
+        member.size += memoryview(data).nbytes
+        return bytes(self._deflater.compress(data))
+
+    def _put_packed(self, packed: bytes) -> None:
+        self._members[-1].packed += len(packed)
         self._put(packed)
 
     def _put(self, data: bytes) -> None:

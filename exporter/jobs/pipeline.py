@@ -1,24 +1,25 @@
-"""The data path of one attempt: Source -> record batches -> Writer -> staged file.
+"""The data path of one attempt: Source -> rows ahead -> Writer -> staged file.
 
 Knows nothing of job rows: it takes a Work, reports to a Progress, obeys a CancelToken and returns what it wrote.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from exporter.errors import ReceiptMismatch
-from exporter.formats.base import FormatEntry, Writer, WriterRequest
+from exporter.formats.base import FormatEntry, TextUnclear, Writer, WriterRequest
 from exporter.jobs.cancel import CancelToken
+from exporter.jobs.feeds import BatchFeed, Feed, TextFeed
 from exporter.jobs.progress import Progress
+from exporter.jobs.readahead import reading_ahead
 from exporter.model import Phase
 from exporter.query import CompiledQuery
-from exporter.sources.base import Column, Notice, Reader, RowEstimate, SchemaBroken, Snapshot, Source
+from exporter.sources.base import Column, Notice, RowEstimate, SchemaBroken, Snapshot, Source
 from exporter.storage.artifacts import StagedFile
 
-if TYPE_CHECKING:
-    import pyarrow as pa
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,104 +53,137 @@ class Written:
 def write_rows(work: Work, token: CancelToken, progress: Progress) -> Written:
     """Run the query into a staged file. Raises ExportFailed or Cancelled, and then leaves no file.
 
-    A typed read may find that a value does not fit the announced column; the same snapshot is then read once more
-    with types that hold every value.
+    Rows that the database spells itself are taken first. Where it does not, or where their bytes do not tell all
+    that a receipt says, the same snapshot is read as batches; and once more, with types that hold every value, where
+    a value does not fit the announced column.
     """
     progress.total = work.expected
-    for careful in (False, True):
+    for opened in (_text, _batches, _careful_batches):
+        progress.rows = 0
         try:
-            return _attempt(work, token, progress, careful=careful)
-        except SchemaBroken:
-            if careful:
+            written = _attempt(work, opened, token, progress)
+        except (TextUnclear, SchemaBroken) as exc:
+            if opened is _careful_batches:
                 raise
-            progress.rows = 0
+            log.info("reading once more: %s", exc)
+        else:
+            if written is not None:
+                return written
     raise AssertionError("unreachable")
 
 
-def _attempt(work: Work, token: CancelToken, progress: Progress, *, careful: bool) -> Written:
+def _text(work: Work) -> Feed | None:
+    columns = work.compiled.statement.columns
+    row = work.entry.row_text(columns, work.options)
+    reader = work.source.read_text(work.compiled.statement, row) if row is not None else None
+    return TextFeed(reader, row) if reader is not None and row is not None else None
+
+
+def _batches(work: Work) -> Feed:
+    return BatchFeed(work.source.read(work.compiled.statement, work.entry.form))
+
+
+def _careful_batches(work: Work) -> Feed:
+    return BatchFeed(work.source.read(work.compiled.statement, work.entry.form, careful=True))
+
+
+def _attempt(
+    work: Work, opened: Callable[[Work], Feed | None], token: CancelToken, progress: Progress
+) -> Written | None:
+    with token.interrupting(work.source.interrupt):
+        feed = opened(work)
+        if feed is None:
+            return None
+        try:
+            return _stage(work, feed, token, progress)
+        finally:
+            feed.reader.close()
+
+
+def _stage(work: Work, feed: Feed, token: CancelToken, progress: Progress) -> Written:
     staged = work.stage()
     try:
-        with token.interrupting(work.source.interrupt):
-            return _fill(work, staged, token, progress, careful=careful)
+        return _fill(work, feed, staged, token, progress)
     except BaseException:
         staged.discard()
         raise
 
 
-def _fill(
-    work: Work, staged: StagedFile, token: CancelToken, progress: Progress, *, careful: bool
-) -> Written:
-    reader = work.source.read(work.compiled.statement, work.entry.form, careful=careful)
+def _fill(work: Work, feed: Feed, staged: StagedFile, token: CancelToken, progress: Progress) -> Written:
+    request = WriterRequest(
+        stream=staged,
+        columns=feed.reader.columns,
+        options=work.options,
+        include_headers=work.include_headers,
+        file_name=work.file_name,
+    )
+    writer = work.entry.open_writer(request)
     try:
-        writer = work.entry.open_writer(
-            WriterRequest(
-                stream=staged,
-                columns=reader.columns,
-                options=work.options,
-                include_headers=work.include_headers,
-                file_name=work.file_name,
-            )
-        )
-        try:
-            return _pump(_Pump(reader, writer, work.compiled), staged, token, progress, work.source.snapshot)
-        except BaseException:
-            writer.abandon()
-            raise
-    finally:
-        reader.close()
+        count = _Count(work.compiled.limit, feed)
+        _pump(work, count, writer, token, progress)
+        return _finished(work, count, writer, staged, token, progress)
+    except BaseException:
+        writer.abandon()
+        raise
 
 
-class _Pump:
-    """Batches on their way: counts rows and NULLs, and cuts at the limit."""
+class _Count:
+    """What went by: rows and NULLs, up to the limit."""
 
-    def __init__(self, reader: Reader, writer: Writer, compiled: CompiledQuery) -> None:
-        self.reader = reader
-        self.writer = writer
-        self.compiled = compiled
+    def __init__(self, limit: int | None, feed: Feed) -> None:
+        self.feed = feed
+        self.limit = limit
         self.rows = 0
         self.cut = False
-        self.nulls: Counter[str] = Counter({column.name: 0 for column in reader.columns})
+        self.nulls = [0] * len(feed.reader.columns)
 
-    def batches(self) -> "Iterator[pa.RecordBatch]":
-        limit = self.compiled.limit
-        for batch in self.reader.batches():
-            if limit is not None and self.rows + batch.num_rows > limit:
-                self.cut = True
-                kept = batch.slice(0, limit - self.rows)
-                if kept.num_rows:
-                    yield self._counted(kept)
-                return
-            yield self._counted(batch)
+    def kept(self, piece: Any) -> Any:
+        """Give what the limit leaves of a piece: None for nothing."""
+        left = None if self.limit is None else self.limit - self.rows
+        if left is None or self.feed.rows(piece) <= left:
+            return piece
+        self.cut = True
+        return self.feed.first(piece, left) if left else None
 
-    def _counted(self, batch: "pa.RecordBatch") -> "pa.RecordBatch":
-        self.rows += batch.num_rows
-        for column, values in zip(self.reader.columns, batch.columns, strict=True):
-            self.nulls[column.name] += values.null_count
-        return batch
+    def add(self, piece: Any, nulls: Sequence[int]) -> None:
+        self.rows += self.feed.rows(piece)
+        self.nulls = [before + more for before, more in zip(self.nulls, nulls, strict=True)]
 
 
-def _pump(
-    pump: _Pump, staged: StagedFile, token: CancelToken, progress: Progress, snapshot: Snapshot
+def _pump(work: Work, count: _Count, writer: Writer, token: CancelToken, progress: Progress) -> None:
+    feed = count.feed
+    interrupt = work.source.interrupt
+    with reading_ahead(feed.pieces(), size=feed.size, interrupt=interrupt, again=(TextUnclear,)) as pieces:
+        for piece in pieces:
+            token.check()
+            kept = count.kept(piece)
+            if kept is not None:
+                count.add(kept, feed.write(writer, kept))
+            progress.rows = count.rows
+            if count.cut:
+                break
+            del piece, kept  # else they would stay while the next ones are waited for
+
+
+def _finished(
+    work: Work, count: _Count, writer: Writer, staged: StagedFile, token: CancelToken, progress: Progress
 ) -> Written:
-    for batch in pump.batches():
-        token.check()
-        pump.writer.write(batch)
-        progress.rows = pump.rows
     token.check()
     progress.phase = Phase.PUBLISHING
-    pump.writer.finish()
-    if pump.writer.rows_in_file != pump.rows:
-        raise ReceiptMismatch(read=pump.rows, written=pump.writer.rows_in_file)
-    limit = {"limit": pump.compiled.limit, "source": pump.compiled.limit_source} if pump.cut else None
+    writer.finish()
+    if writer.rows_in_file != count.rows:
+        raise ReceiptMismatch(read=count.rows, written=writer.rows_in_file)
+    reader, compiled = count.feed.reader, work.compiled
+    limit = {"limit": compiled.limit, "source": compiled.limit_source} if count.cut else None
     return Written(
         staged=staged,
-        columns=pump.reader.columns,
-        nulls=dict(pump.nulls),
-        row_count=pump.rows,
-        rows_in_file=pump.writer.rows_in_file,
+        columns=reader.columns,
+        nulls={column.name: nulls for column, nulls in zip(reader.columns, count.nulls, strict=True)},
+        row_count=count.rows,
+        rows_in_file=writer.rows_in_file,
         limit_applied=limit,
-        notices=(*pump.reader.notices(), *pump.writer.notices(), *_limit_notice(limit)),
-        snapshot=snapshot,
+        notices=(*reader.notices(), *writer.notices(), *_limit_notice(limit)),
+        snapshot=work.source.snapshot,
     )
 
 
