@@ -77,6 +77,7 @@ class CopyStream:
             self._patience = monotonic() + GRACE
             self._drain()
             self._session.connection.execute("ROLLBACK TO SAVEPOINT copying")
+            self._session.connection.execute("RELEASE SAVEPOINT copying")
             return
         self._session.close()
 

@@ -31,6 +31,7 @@ MEASURE = """
     JOIN pg_catalog.pg_am a ON a.oid = c.relam
     WHERE n.nspname = %s AND c.relname = %s AND c.relkind IN ('r', 'm') AND a.amname = 'heap'
       AND NOT EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE inhparent = c.oid)
+      AND has_table_privilege(c.oid, 'SELECT')  -- a right to single columns is none to ctid
       AND has_function_privilege('pg_catalog.pg_export_snapshot()', 'EXECUTE')
 """
 
@@ -102,6 +103,7 @@ class Rows(Generic[T]):
             with closing(CopyStream(session, part, self._options)) as stream:
                 for block in stream.blocks():
                     yield convert(block)
+        self._session.unshare(ready=False)  # who has not joined by now is waited for no longer
 
     def _next(self) -> bytes | None:
         with self._taking:

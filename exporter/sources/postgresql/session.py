@@ -59,6 +59,7 @@ class Session:
         self._limits = limits
         self._shared: str | None = None  # the name of the snapshot, while others may join
         self._guests: list[Session] = []
+        self._is_ready = False
         self.watch: Watch = host.watch if host else Watch(limits.statement_timeout)
         self._closing = Lock()
         try:
@@ -70,6 +71,7 @@ class Session:
         except BaseException:
             self.close()
             raise
+        self._is_ready = True
 
     def _begin(self, limits: SourceLimits, host: "Session | None") -> None:
         """Set the session up in the transaction's first statement, which also takes its snapshot."""
@@ -105,13 +107,14 @@ class Session:
             # in no savepoint, from which PostgreSQL exports nothing
             row = self.connection.execute("SELECT pg_catalog.pg_export_snapshot()").fetchone()
         with self._closing:
+            self._guests = []
             self._shared = row[0] if row else None
 
-    def unshare(self) -> None:
-        """Let nobody join any more, and cut off whoever did: also one that still waits for the server."""
+    def unshare(self, *, ready: bool = True) -> None:
+        """Let nobody join any more, and cut off who did: also, or else only, those that still wait for the server."""
         with self._closing:
             self._shared = None
-            guests, self._guests = self._guests, []
+            guests = [guest for guest in self._guests if ready or not guest._is_ready]  # noqa: SLF001 - of its own kind
         for guest in guests:
             guest.cut()
 
@@ -181,6 +184,7 @@ class Session:
                 self.connection.cancel_safe(timeout=CANCEL_TIMEOUT)
 
     def close(self) -> None:
+        self.unshare()
         with self._closing:
             self.connection.close()
 
