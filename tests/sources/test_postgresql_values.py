@@ -2,7 +2,6 @@
 
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
-from types import SimpleNamespace
 
 import psycopg
 import pytest
@@ -11,7 +10,7 @@ from hypothesis import strategies as st
 
 from exporter.errors import QueryFailed, ValueUnwritable
 from exporter.sources.base import Form, Kind, SchemaBroken
-from exporter.sources.postgresql.copyblocks import BLOCK_BYTES, BLOCK_ROWS, Block
+from exporter.sources.postgresql.copyblocks import BLOCK_BYTES, BLOCK_ROWS, Block, CopyStream
 from exporter.sources.postgresql.copytext import TextParser, has_escapes
 from tests.postgres_server import fresh_database
 from tests.sources.reading import ordered, read, read_table, statement, values, whole
@@ -49,11 +48,15 @@ def test_a_value_beyond_a_type_changes_nothing_around_it(connected):
     assert third == (3, *[None] * 7)
 
 
-def test_rows_that_do_not_arrive_as_sent_fail_the_read(connected):
+def test_rows_that_do_not_arrive_as_sent_fail_the_read(connected, monkeypatch):
     reader = connected().read(statement("SELECT 'x' AS a", ("a", Kind.TEXT)), Form.TEXT)
-    reader._stream = SimpleNamespace(blocks=lambda: iter([Block(data=b"x\ny\n", rows=3)]))
+    put_under(monkeypatch, Block(data=b"x\ny\n", rows=3))
     with pytest.raises(QueryFailed, match="3 rows came but 2 were understood"):
         list(reader.batches())
+
+
+def put_under(monkeypatch, *blocks):
+    monkeypatch.setattr(CopyStream, "blocks", lambda _: iter(blocks))
 
 
 def test_one_column_of_empty_texts_keeps_its_rows(connected):
@@ -119,13 +122,13 @@ def test_a_table_without_columns_is_refused(connected):
 
 
 @pytest.mark.parametrize("form", list(Form))
-def test_text_that_is_not_utf8_fails_with_its_row_and_column(connected, form):
+def test_text_that_is_not_utf8_fails_with_its_row_and_column(connected, form, monkeypatch):
     """Servers from 15 on let none out that is known of, so the block is put under the reader."""
     reader = connected().read(
         statement("SELECT 'é' AS a, 'x' AS b", ("a", Kind.TEXT), ("b", Kind.TEXT)), form
     )
     blocks = [Block(data="é\tx\n".encode() * 4, rows=4), Block(data="é\tx\né\t".encode() + b"\xe9\n", rows=2)]
-    reader._stream = SimpleNamespace(blocks=lambda: iter(blocks))
+    put_under(monkeypatch, *blocks)
     with pytest.raises(ValueUnwritable) as failed:
         list(reader.batches())
     assert failed.value.facts == {"row": 6, "column": "b", "reason": "the text is not valid UTF-8"}

@@ -1,12 +1,14 @@
 """COPY … TO STDOUT as blocks of whole rows, straight from libpq.
 
-psycopg's own copy iterator spends several times longer on each row. libpq is read without waiting inside it, for it
-holds the interpreter while it waits; the wait is a poll of the socket, with the deadline beside it.
+psycopg's own copy iterator spends several times longer on each row; so does joining rows that were kept, for each
+then has memory of its own. libpq is read without waiting inside it, for it holds the interpreter while it waits; the
+wait is a poll of the socket, with the deadline beside it.
 """
 
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from io import BytesIO
 from select import POLLIN, poll
 from time import monotonic
 from typing import NoReturn
@@ -28,7 +30,7 @@ LONGEST_WAIT = 1.0  # seconds; so soon is an interrupt seen that the server does
 
 @dataclass(frozen=True, kw_only=True)
 class Block:
-    """Whole rows in COPY's text format, each ended by a newline."""
+    """Whole rows in one of COPY's formats for text, each ended by a newline."""
 
     data: bytes
     rows: int
@@ -37,17 +39,20 @@ class Block:
 class CopyStream:
     """One COPY inside a savepoint, so that its end, however early, leaves the transaction and its snapshot alive."""
 
-    def __init__(self, session: Session, select: bytes) -> None:
+    def __init__(self, session: Session, select: bytes, options: bytes = b"") -> None:
         self._session = session
         self._pgconn = session.connection.pgconn
-        self._select = select
+        self._copy = b"COPY (\n" + select + b"\n) TO STDOUT" + options
         self._running = False
         self._ended = True
         self._patience: float | None = None  # until when a cancelled server may still answer
         self._poll = poll()
 
     def blocks(self) -> Iterator[Block]:
-        """Yield the rows in blocks. Raises ExportFailed; also when the rows stop before the server says so."""
+        """Yield the rows in blocks. Raises ExportFailed; also when the rows stop before the server says so.
+
+        The time limit runs from when the session's watch was started.
+        """
         try:
             with self._session.failures():
                 self._start()
@@ -72,16 +77,16 @@ class CopyStream:
             self._patience = monotonic() + GRACE
             self._drain()
             self._session.connection.execute("ROLLBACK TO SAVEPOINT copying")
+            self._session.connection.execute("RELEASE SAVEPOINT copying")
             return
         self._session.close()
 
     def _start(self) -> None:
-        self._session.watch.start()
         self._session.watch.check()
         self._session.connection.execute("SAVEPOINT copying")
         self._running = True
         self._poll.register(self._pgconn.socket, POLLIN)
-        self._pgconn.send_query_params(b"COPY (\n" + self._select + b"\n) TO STDOUT", None)
+        self._pgconn.send_query_params(self._copy, None)
         while self._pgconn.flush():
             self._wait()
         result = self._result()
@@ -92,21 +97,22 @@ class CopyStream:
     def _block(self) -> Block:
         """Gather rows; fewer than would fit, or none, at the end."""
         take = self._pgconn.get_copy_data
-        parts: list[memoryview | bytes] = []
-        size = 0
+        gathered = BytesIO()
+        add = gathered.write
+        size = rows = 0
         with self._session.failures():
             self._session.watch.check()
-            while size < BLOCK_BYTES and len(parts) < BLOCK_ROWS:
-                length, data = take(1)
+            while size < BLOCK_BYTES and rows < BLOCK_ROWS:
+                length, row = take(1)
                 if length > 0:
-                    parts.append(data)
-                    size += length
+                    size += add(row)
+                    rows += 1
                 elif length == 0:
                     self._wait()
                 else:
                     self._ended = True
                     break
-        return Block(data=b"".join(parts), rows=len(parts))
+        return Block(data=gathered.getvalue(), rows=rows)
 
     def _wait(self) -> None:
         """Wait for the server, at most until the deadline and, past it, for as long as patience lasts."""

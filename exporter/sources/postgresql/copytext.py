@@ -4,6 +4,7 @@ Arrow's CSV parser reads the format but for two things that are done around it: 
 start of its input for no data, and it leaves COPY's backslash escapes as they are.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 
 import pyarrow as pa
@@ -11,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from exporter.errors import QueryFailed
-from exporter.sources.base import Column, Notice
+from exporter.sources.base import Column
 from exporter.sources.postgresql.copyblocks import Block
 
 BOM = b"\xef\xbb\xbf"
@@ -82,10 +83,8 @@ class TextParser:
 
     def __init__(self, columns: Sequence[Column]) -> None:
         self._options = convert_options([pa.string()] * len(columns))
+        self.lost: Counter[tuple[int, str]] = Counter()  # nothing ever is
 
     def parse(self, block: Block) -> list[pa.Array]:
         arrays = parse(block, self._options)
         return [unescaped(array) for array in arrays] if has_escapes(block.data) else arrays
-
-    def notices(self) -> tuple[Notice, ...]:
-        return ()

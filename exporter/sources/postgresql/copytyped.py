@@ -6,7 +6,7 @@ those are turned into values one column at a time. What a type has no value for 
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
 
@@ -24,6 +24,21 @@ MESSAGES = {
 }
 
 
+Lost = Counter[tuple[int, str]]  # by a column's position and a notice's code
+
+
+def lost_notices(columns: Sequence[Column], counts: Iterable[Lost]) -> tuple[Notice, ...]:
+    """Tell of all values that became NULL, whichever parser met them."""
+    return tuple(
+        Notice(
+            code=code,
+            count=count,
+            message=f"Column {columns[position].name!r}: {count} {MESSAGES[code]}",
+        )
+        for (position, code), count in sorted(sum(counts, Counter()).items())
+    )
+
+
 class TypedParser:
     """Turns blocks into arrays of the columns' types, and counts the values that became NULL."""
 
@@ -32,7 +47,7 @@ class TypedParser:
         self._types = [arrow_type(column) for column in columns]
         self._fast = convert_options([_parsed(kind) for kind in self._types])
         self._slow = convert_options([_cautious(kind) for kind in self._types])
-        self._lost: dict[tuple[int, str], int] = Counter()
+        self.lost: Lost = Counter()
 
     def parse(self, block: Block) -> list[pa.Array]:
         """Raises pa.ArrowInvalid where a value is none of its column's type."""
@@ -43,16 +58,6 @@ class TypedParser:
         escaped = has_escapes(block.data)
         return [self._settled(position, array, escaped=escaped) for position, array in enumerate(arrays)]
 
-    def notices(self) -> tuple[Notice, ...]:
-        return tuple(
-            Notice(
-                code=code,
-                count=count,
-                message=f"Column {self._columns[position].name!r}: {count} {MESSAGES[code]}",
-            )
-            for (position, code), count in sorted(self._lost.items())
-        )
-
     def _settled(self, position: int, array: pa.Array, *, escaped: bool) -> pa.Array:
         wanted = self._types[position]
         if array.type == wanted != pa.binary():
@@ -60,7 +65,7 @@ class TypedParser:
         values, lost = held(array, wanted)
         for code, count in lost.items():
             if count:
-                self._lost[position, code] += count
+                self.lost[position, code] += count
         return values
 
 

@@ -1,54 +1,84 @@
 """One running SELECT on a PostgreSQL source, as record batches."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import pyarrow as pa
 
 from exporter.errors import QueryFailed, ValueUnwritable
 from exporter.sources.base import Column, Form, Notice, SchemaBroken
-from exporter.sources.postgresql.copyblocks import Block, CopyStream
+from exporter.sources.postgresql.copyblocks import Block
 from exporter.sources.postgresql.copytext import TextParser, convert_options, parse
-from exporter.sources.postgresql.copytyped import TypedParser
+from exporter.sources.postgresql.copytyped import TypedParser, lost_notices
+from exporter.sources.postgresql.parts import Rows
 from exporter.sources.postgresql.session import Session
+
+Parser = TextParser | TypedParser
+
+
+class Illegible(Exception):
+    """A text that is not UTF-8, in a row of its block, from 1."""
+
+    def __init__(self, row: int, column: str) -> None:
+        super().__init__(row, column)
+        self.row = row
+        self.column = column
+
+    def within(self, rows: int) -> ValueUnwritable:
+        """Say so, after this many rows."""
+        return ValueUnwritable(row=rows + self.row, column=self.column, reason="the text is not valid UTF-8")
 
 
 class PostgresqlReader:
-    def __init__(self, session: Session, select: bytes, columns: tuple[Column, ...], form: Form) -> None:
+    def __init__(
+        self,
+        session: Session,
+        parts: Sequence[bytes],
+        columns: tuple[Column, ...],
+        form: Form,
+        streams: int = 1,
+    ) -> None:
+        """Read all `parts` of a statement, up to `streams` of them at once."""
         if not columns:
             raise QueryFailed(reason="it has no columns")
         self.columns = columns
-        self._rows = 0
-        self._stream = CopyStream(session, select)
-        self._parser = TextParser(columns) if form is Form.TEXT else TypedParser(columns)
+        make: Callable[[Sequence[Column]], Parser] = TextParser if form is Form.TEXT else TypedParser
+        self._parsers = [make(columns) for _ in range(streams)]
+        self._rows = Rows(session, parts, [partial(self._batch, parser) for parser in self._parsers])
 
     def batches(self) -> Iterator[pa.RecordBatch]:
-        names = [column.name for column in self.columns]
-        for block in self._stream.blocks():
-            try:
-                arrays = self._parser.parse(block)
-            except pa.ArrowInvalid as exc:
-                raise self._misfit(block, exc) from exc
-            self._rows += block.rows
-            yield pa.RecordBatch.from_arrays(arrays, names=names)
+        rows = 0
+        try:
+            for batch in self._rows.items():
+                rows += batch.num_rows
+                yield batch
+        except Illegible as exc:
+            raise exc.within(rows) from exc
+        finally:
+            self.close()
 
     def notices(self) -> tuple[Notice, ...]:
-        return self._parser.notices()
+        return lost_notices(self.columns, [parser.lost for parser in self._parsers])
 
     def close(self) -> None:
-        self._stream.close()
+        self._rows.close()
+
+    def _batch(self, parser: Parser, block: Block) -> pa.RecordBatch:
+        try:
+            arrays = parser.parse(block)
+        except pa.ArrowInvalid as exc:
+            raise self._misfit(block, exc) from exc
+        return pa.RecordBatch.from_arrays(arrays, names=[column.name for column in self.columns])
 
     def _misfit(self, block: Block, exc: pa.ArrowInvalid) -> Exception:
         """Find the value that is no text, as a database of encoding SQL_ASCII may hold it; else blame the schema."""
         raw = parse(block, convert_options([pa.binary()] * len(self.columns)))
         faults = [
-            (row, column.name)
+            (row + 1, column.name)
             for column, array in zip(self.columns, raw, strict=True)
             if (row := _first_illegible(array)) is not None
         ]
-        if not faults:
-            return SchemaBroken(str(exc))
-        row, name = min(faults)
-        return ValueUnwritable(row=self._rows + row + 1, column=name, reason="the text is not valid UTF-8")
+        return Illegible(*min(faults)) if faults else SchemaBroken(str(exc))
 
 
 def _first_illegible(array: pa.Array) -> int | None:

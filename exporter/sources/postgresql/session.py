@@ -2,14 +2,17 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
+from os import dup
+from socket import SHUT_RDWR, socket
 from threading import Lock
 from typing import Any
 
 import psycopg
-from psycopg import ClientCursor, IsolationLevel
+from psycopg import ClientCursor, IsolationLevel, sql
 
-from exporter.errors import QueryFailed
+from exporter.errors import QueryFailed, SourceUnavailable
 from exporter.sources.addresses import PostgresqlAddress
 from exporter.sources.limits import SourceLimits
 from exporter.sources.postgresql.failures import connecting, running
@@ -17,6 +20,7 @@ from exporter.sources.watch import Watch
 
 CANCEL_TIMEOUT = 5.0  # seconds
 LOCK_TIMEOUT = 10.0
+HASTE = 2.0  # seconds to wait for a further connection, without which a read goes on
 BACKSTOP = 30.0  # the server's own limit is later than ours by this, so that ours can say its name
 CURRENT_SNAPSHOT = 130000  # the first server version with pg_current_snapshot()
 SETTINGS = {
@@ -47,33 +51,48 @@ class Session:
     `taken` and `snapshot_id` are those of the transaction's snapshot.
     """
 
-    def __init__(self, address: PostgresqlAddress, limits: SourceLimits) -> None:
-        self.watch = Watch(limits.statement_timeout)
+    def __init__(
+        self, address: PostgresqlAddress, limits: SourceLimits, *, host: "Session | None" = None
+    ) -> None:
+        """Open a session, one beside `host` on its snapshot and under its watch."""
+        self._address = address
+        self._limits = limits
+        self._shared: str | None = None  # the name of the snapshot, while others may join
+        self._guests: list[Session] = []
+        self._is_ready = False
+        self.watch: Watch = host.watch if host else Watch(limits.statement_timeout)
         self._closing = Lock()
         try:
             self.connection = psycopg.connect(**_keywords(address, limits), prepare_threshold=None)
         except psycopg.Error as exc:
             raise connecting(exc) from None
         try:
-            self._begin(limits)
+            self._begin(limits, host)
         except BaseException:
             self.close()
             raise
+        self._is_ready = True
 
-    def _begin(self, limits: SourceLimits) -> None:
+    def _begin(self, limits: SourceLimits, host: "Session | None") -> None:
         """Set the session up in the transaction's first statement, which also takes its snapshot."""
         self.connection.isolation_level = IsolationLevel.REPEATABLE_READ
         self.connection.read_only = True
+        if host:
+            name = host.welcome(self)
+            with self.failures():
+                self.connection.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(name))
         settings = SETTINGS | _timeouts(limits)
         calls = ", ".join(["set_config(%s, %s, false)"] * len(settings))
         current = "pg" if self.connection.info.server_version >= CURRENT_SNAPSHOT else "txid"
         with self.failures():
-            sql = f"SELECT {current}_current_snapshot()::text, {calls}"
+            asked = f"SELECT {current}_current_snapshot()::text, {calls}"
             row = self.connection.execute(
-                sql, [part for pair in settings.items() for part in pair]
+                asked, [part for pair in settings.items() for part in pair]
             ).fetchone()
         self.taken = datetime.now(UTC)
         self.snapshot_id = str(row[0]) if row else None
+        if host and self.snapshot_id != host.snapshot_id:
+            raise SourceUnavailable(reason="it gave another snapshot than was asked for")
         self.server_version = self.connection.info.parameter_status("server_version") or ""
         self.warnings = self._warnings()
 
@@ -82,26 +101,63 @@ class Session:
         text = SUPERUSER if superuser else FILE_READER if file_reader else None
         return (text.format(user=self.connection.info.user),) if text else ()
 
-    def rows(self, sql: str | bytes, parameters: Sequence[object] | None = None) -> list[tuple[Any, ...]]:
+    def share(self) -> None:
+        """Let other sessions join this one's snapshot."""
+        with self.failures():
+            # in no savepoint, from which PostgreSQL exports nothing
+            row = self.connection.execute("SELECT pg_catalog.pg_export_snapshot()").fetchone()
+        with self._closing:
+            self._guests = []
+            self._shared = row[0] if row else None
+
+    def unshare(self, *, ready: bool = True) -> None:
+        """Let nobody join any more, and cut off who did: also, or else only, those that still wait for the server."""
+        with self._closing:
+            self._shared = None
+            guests = [guest for guest in self._guests if ready or not guest._is_ready]  # noqa: SLF001 - of its own kind
+        for guest in guests:
+            guest.cut()
+
+    def beside(self) -> "Session":
+        """Open a session on the same snapshot, if one is to be had soon."""
+        hasty = replace(self._limits, connect_timeout=min(HASTE, self._limits.connect_timeout))
+        return Session(self._address, hasty, host=self)
+
+    def welcome(self, guest: "Session") -> str:
+        """Take a session in, which is then interrupted and cut off with this one; gives the snapshot's name."""
+        with self._closing:
+            if self._shared is None:
+                raise QueryFailed(reason="the snapshot is shared no more")
+            self._guests.append(guest)
+            return self._shared
+
+    def cut(self) -> None:
+        """Shut the connection, also under another thread that waits for it. Never raises."""
+        with self._closing, suppress(OSError, psycopg.Error):
+            if not self.connection.closed:
+                with socket(fileno=dup(self.connection.pgconn.socket)) as line:
+                    line.shutdown(SHUT_RDWR)
+
+    def rows(self, query: str | bytes, parameters: Sequence[object] | None = None) -> list[tuple[Any, ...]]:
         """Fetch a small result whole. A failure leaves the transaction as it was."""
-        with self.cursor(sql, parameters) as cursor:
+        with self.cursor(query, parameters) as cursor:
             return cursor.fetchall()
 
     @contextmanager
     def cursor(
-        self, sql: str | bytes, parameters: Sequence[object] | None = None
+        self, query: str | bytes, parameters: Sequence[object] | None = None
     ) -> Iterator[psycopg.Cursor[tuple[Any, ...]]]:
         """Run one statement in a savepoint; asking for binary values is what makes the server refuse a second."""
         if self.watch.interrupted:
             raise self.watch.failure()
         with self.failures(), self.connection.transaction(), self.connection.cursor() as cursor:
-            yield cursor.execute(sql, parameters, binary=True)
+            yield cursor.execute(query, parameters, binary=True)
 
-    def bound(self, sql: str, parameters: Mapping[str, object]) -> bytes:
+    def bound(self, query: str, parameters: Mapping[str, object]) -> bytes:
         """Write the parameters into the statement, through the driver's own quoting: COPY takes none."""
         with self.failures():
             try:
-                text = ClientCursor(self.connection).mogrify(sql, dict(parameters))
+                text = ClientCursor(self.connection).mogrify(query, dict(parameters))
             except (ValueError, TypeError, KeyError) as exc:
                 raise QueryFailed(reason=f"a value cannot be handed to PostgreSQL: {exc}") from exc
         return text.encode()
@@ -116,7 +172,10 @@ class Session:
 
     def interrupt(self) -> None:
         self.watch.interrupt()
-        self.cancel()
+        with self._closing:
+            guests = tuple(self._guests)
+        for session in (self, *guests):
+            session.cancel()
 
     def cancel(self) -> None:
         """Ask the server to end what it runs; safe from any thread and at any time."""
@@ -125,6 +184,7 @@ class Session:
                 self.connection.cancel_safe(timeout=CANCEL_TIMEOUT)
 
     def close(self) -> None:
+        self.unshare()
         with self._closing:
             self.connection.close()
 

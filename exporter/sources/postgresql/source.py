@@ -16,8 +16,10 @@ from exporter.sources.base import (
 )
 from exporter.sources.limits import SourceLimits
 from exporter.sources.postgresql import reflection
+from exporter.sources.postgresql.parts import parts_of
 from exporter.sources.postgresql.reader import PostgresqlReader
 from exporter.sources.postgresql.session import Session
+from exporter.sources.postgresql.textreader import PostgresqlTextReader, copy_options
 
 
 class PostgresqlSource:
@@ -25,6 +27,7 @@ class PostgresqlSource:
 
     def __init__(self, address: PostgresqlAddress, limits: SourceLimits) -> None:
         self._session = Session(address, limits)
+        self._streams = limits.parallel_reads
         self.server_version = self._session.server_version
         self.snapshot = Snapshot(time=self._session.taken, id=self._session.snapshot_id)
         self.warnings = self._session.warnings
@@ -48,7 +51,8 @@ class PostgresqlSource:
         """Read; a careful read takes its columns' types from the server and not from the statement."""
         select = self._session.bound(statement.sql, statement.parameters)
         columns = self._described(statement, select) if careful else statement.columns
-        return PostgresqlReader(self._session, select, columns, form)
+        parts = self._parts(statement, select)
+        return PostgresqlReader(self._session, parts, columns, form, self._streams)
 
     def _described(self, statement: Statement, select: bytes) -> tuple[Column, ...]:
         columns = reflection.columns_of(self._session, select)
@@ -57,9 +61,16 @@ class PostgresqlSource:
             for column, wanted in zip(columns, statement.columns, strict=True)
         )
 
-    def read_text(self, statement: Statement, text: RowText) -> TextReader | None:  # noqa: ARG002
-        """The reader of batches serves every statement."""
-        return None
+    def read_text(self, statement: Statement, text: RowText) -> TextReader | None:
+        """Let COPY write CSV, which is what the writer of CSV imitates."""
+        options = copy_options(statement.columns, text)
+        if options is None:
+            return None
+        parts = self._parts(statement, self._session.bound(statement.sql, statement.parameters))
+        return PostgresqlTextReader(self._session, parts, statement.columns, text, self._streams, options)
+
+    def _parts(self, statement: Statement, select: bytes) -> list[bytes]:
+        return parts_of(self._session, select, statement.whole) if self._streams > 1 else [select]
 
     def interrupt(self) -> None:
         self._session.interrupt()
