@@ -121,7 +121,8 @@ class PostgresqlOracle:
             return _sheet_moment(text, kind, warnings)
         if kind in {"numeric", *INTEGERS, *FLOATS}:
             if text not in NO_NUMBERS and _fits_a_sheet(text, is_float=kind in FLOATS):
-                return Digits("number", Decimal(text)) if kind not in FLOATS else Real("number", float(text))
+                is_real = kind in FLOATS and float(text)  # openpyxl takes the -0 of a cell for a whole number
+                return Real("number", float(text)) if is_real else Digits("number", Decimal(text))
             warnings["number_as_text"] += 1
         return ("text", text)
 
@@ -173,7 +174,7 @@ def _moment(value: Value, kind: str, warnings: Counter[str]) -> Wanted:
 def _decimal(text: str, declared: str, warnings: Counter[str]) -> Wanted:
     found = re.fullmatch(r"numeric\((\d+),(-?\d+)\)", declared)
     precision, scale = (int(found[1]), int(found[2])) if found else (0, -1)
-    if not 0 <= scale <= precision:
+    if not 0 <= scale <= precision <= 76:
         return ("string", text)
     if text in NO_NUMBERS:
         warnings["nan_as_null"] += 1

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from decimal import Decimal
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,7 @@ class SqliteOracle:
 
     def json(self, value: Any, column: Declared, done: Export, warnings: Counter[str]) -> Wanted:
         if isinstance(value, int):
-            return Digits("number", value)
+            return Digits("number", Decimal(value))
         if isinstance(value, float) and isfinite(value):
             return Real("number", value)
         warnings["non_finite_as_text"] += isinstance(value, float)
@@ -75,8 +76,10 @@ class SqliteOracle:
     def excel(self, value: Any, column: Declared, done: Export, warnings: Counter[str]) -> Wanted:
         match value:
             case int() if len(str(abs(value))) <= DIGITS:
-                return Digits("number", value)
-            case float() if value == 0 or (isfinite(value) and abs(value) >= SMALLEST):
+                return Digits("number", Decimal(value))
+            case float() if value == 0:
+                return Digits("number", Decimal(0))  # openpyxl takes the -0 of a cell for a whole number
+            case float() if isfinite(value) and abs(value) >= SMALLEST:
                 return Real("number", value)
             case float() if isfinite(value):
                 warnings["number_as_text"] += 1
