@@ -40,10 +40,13 @@ class Export:
         return self.receipt["options"]
 
     @property
-    def warnings(self) -> dict[str, int]:
-        counts: dict[str, int] = {}
+    def warnings(self) -> dict[str, int | None]:
+        counts: dict[str, Any] = {}
         for warning in self.job["warnings"]:
-            counts[warning["code"]] = counts.get(warning["code"], 0) + warning["count"]
+            counted = warning["count"]
+            counts[warning["code"]] = (
+                counts.get(warning["code"], 0) + counted if counted is not None else None
+            )
         return counts
 
     def plain(self) -> bytes:
@@ -69,7 +72,9 @@ class Desk:
         assert made.status_code == 201, made.json
         self._datasource = made.json["data"]["id"]
 
-    def ask(self, table: str, format_name: str, filters: Mapping[str, Any] | None = None, **options: Any) -> Any:
+    def ask(
+        self, table: str, format_name: str, filters: Mapping[str, Any] | None = None, **options: Any
+    ) -> Any:
         """Give the job, however it ended."""
         wanted = {"table": table, **(filters or {})}
         body = {"datasource": self._datasource, "format": format_name, "filters": wanted, "options": options}
@@ -92,9 +97,13 @@ def read(done: Export) -> Rows:
 
 def _csv(done: Export) -> Rows:
     codec = {"utf-8": "utf-8"}.get(done.options["encoding"], done.options["encoding"])
-    records = list(csv_cells(done.plain().decode(codec), done.options["delimiter"], done.options["line_terminator"]))
+    records = list(
+        csv_cells(done.plain().decode(codec), done.options["delimiter"], done.options["line_terminator"])
+    )
     head, *rows = records
-    by_module = list(csv.reader(io.StringIO(done.plain().decode(codec), newline=""), delimiter=done.options["delimiter"]))
+    by_module = list(
+        csv.reader(io.StringIO(done.plain().decode(codec), newline=""), delimiter=done.options["delimiter"])
+    )
     assert [[text for _, text in record] for record in records] == [record or [""] for record in by_module]
     bare_null = ("bare", done.options["null_value"])
     return [text for _, text in head], [[NULL if cell == bare_null else cell for cell in row] for row in rows]
@@ -157,7 +166,9 @@ class Pairs(list):  # type: ignore[type-arg]
 
 def document(text: str | bytes) -> Any:
     """Parse JSON with every digit, order and repetition kept."""
-    return json.loads(text, parse_int=Decimal, parse_float=Decimal, parse_constant=_refuse, object_pairs_hook=Pairs)
+    return json.loads(
+        text, parse_int=Decimal, parse_float=Decimal, parse_constant=_refuse, object_pairs_hook=Pairs
+    )
 
 
 def _refuse(constant: str) -> None:

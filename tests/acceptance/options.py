@@ -18,7 +18,9 @@ _CSV = st.fixed_dictionaries(
 )
 _JSON = st.fixed_dictionaries(
     {"layout": st.sampled_from(["array", "lines", "columns"])}, optional={"compression": packings}
-) | st.fixed_dictionaries({"layout": st.sampled_from(["array", "columns"]), "indent": st.sampled_from([1, 2])})
+) | st.fixed_dictionaries(
+    {"layout": st.sampled_from(["array", "columns"]), "indent": st.sampled_from([1, 2])}
+)
 _PARQUET = st.fixed_dictionaries(
     {},
     optional={

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import psycopg
 
 from tests.acceptance.exporting import NULL, Cell, Export, document, json_cell
@@ -18,7 +19,12 @@ SETTINGS = "SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; SET IntervalStyle 
 INT64_MAX = 2**63 - 1
 INTEGERS = {"smallint": "int16", "integer": "int32", "bigint": "int64", "oid": "int64", "positive": "int32"}
 FLOATS = {"real": "float", "double precision": "double"}
-MOMENTS = {"date": "date32[day]", "timestamp": "timestamp[us]", "timestamptz": "timestamp[us, tz=UTC]", "time": "time64[us]"}
+MOMENTS = {
+    "date": "date32[day]",
+    "timestamp": "timestamp[us]",
+    "timestamptz": "timestamp[us, tz=UTC]",
+    "time": "time64[us]",
+}
 NO_NUMBERS = {"NaN", "Infinity", "-Infinity"}
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d(?:\.\d+)?)(\+00)?")
 _MICROS = {"date": "{0} - date '1970-01-01'", "time": "extract(epoch FROM {0}) * 1000000"}
@@ -48,11 +54,14 @@ def fetched(
         result = connection.execute(f'SELECT * FROM "{table}" {order}').pgresult
         assert result is not None
         found = [
-            [_text(result.get_value(row, place)) for place in range(result.nfields)] for row in range(result.ntuples)
+            [_text(result.get_value(row, place)) for place in range(result.nfields)]
+            for row in range(result.ntuples)
         ]
         facts = [_facts(connection, table, column, order, len(found)) for column in columns]
     rows = zip(found, zip(*facts, strict=True), strict=True)
-    return [tuple(None if t is None else Value(t, *fact) for t, fact in zip(*row, strict=True)) for row in rows]
+    return [
+        tuple(None if t is None else Value(t, *fact) for t, fact in zip(*row, strict=True)) for row in rows
+    ]
 
 
 def _text(raw: bytes | None) -> str | None:
@@ -100,18 +109,15 @@ class PostgresqlOracle:
         if kind in INTEGERS:
             return (INTEGERS[kind], int(text))
         if kind in FLOATS:
-            number = float(text)
-            return (FLOATS[kind], number) if number != number else Real(FLOATS[kind], number)
+            number = np.float32(text) if kind == "real" else float(text)
+            return (FLOATS[kind], float(number)) if np.isnan(number) else Real(FLOATS[kind], float(number))
         if kind in MOMENTS:
             return _moment(value, kind, warnings)
-        match kind:
-            case "numeric":
-                return _decimal(text, column.declared, warnings)
-            case "boolean":
-                return ("bool", text == "t")
-            case "bytea":
-                return ("binary", bytes.fromhex(text[2:]))
-        return ("string", text)
+        if kind == "numeric":
+            return _decimal(text, column.declared, warnings)
+        if kind == "bytea":
+            return ("binary", bytes.fromhex(text[2:]))
+        return ("bool", text == "t") if kind == "boolean" else ("string", text)
 
     def excel(self, value: Value, column: Declared, done: Export, warnings: Counter[str]) -> Wanted:
         kind, text = _base(column.declared), value.text
@@ -201,7 +207,9 @@ def _sheet_moment(text: str, kind: str, warnings: Counter[str]) -> Wanted:
 
 
 def _python_moment(text: str, kind: str) -> dt.datetime | dt.time | None:
-    parse: Callable[[str], dt.datetime | dt.time] = dt.time.fromisoformat if kind == "time" else dt.datetime.fromisoformat
+    parse: Callable[[str], dt.datetime | dt.time] = (
+        dt.time.fromisoformat if kind == "time" else dt.datetime.fromisoformat
+    )
     if not re.fullmatch(r"(\d{4}-\d\d-\d\d)?( ?\d\d:\d\d:\d\d(\.\d+)?(\+00)?)?", text):
         return None
     try:

@@ -55,7 +55,9 @@ class SqliteOracle:
         options = done.options
         if isinstance(value, int | float):
             kind = "quoted" if options["quoting"] == "all" else "bare"
-            return Real(kind, value) if isinstance(value, float) and isfinite(value) else (kind, spelled(value))
+            return (
+                Real(kind, value) if isinstance(value, float) and isfinite(value) else (kind, spelled(value))
+            )
         return csv_text(spelled(value), options, warnings)
 
     def json(self, value: Any, column: Declared, done: Export, warnings: Counter[str]) -> Wanted:
@@ -71,7 +73,11 @@ class SqliteOracle:
         if exported != "string":
             return Real(exported, float(value)) if exported == "double" else (exported, value)
         warnings["mixed_as_text"] += not isinstance(value, str)
-        return Real("string", value) if isinstance(value, float) and isfinite(value) else ("string", spelled(value))
+        return (
+            Real("string", value)
+            if isinstance(value, float) and isfinite(value)
+            else ("string", spelled(value))
+        )
 
     def excel(self, value: Any, column: Declared, done: Export, warnings: Counter[str]) -> Wanted:
         match value:

@@ -22,10 +22,38 @@ HOSTILE = [
     "=1+1", "+x", "-x", "@x", "\tx", "\rx", "NaN", "Infinity", "true", "t", "2024-01-31", "_x0041_", "_x000D_", "\x01\x1f\x7f",
     "\ufffe\uffff", "\u2028\x85", "😀𝄞", "é日本", "<&>]]>", "{}", "[1]", "\\x00", "\\", "9223372036854775808", "'=1",
 ]  # fmt: skip
-INTEGERS = [0, 1, -1, 2**31, 2**53, 2**53 + 1, -(2**53) - 1, 10**15 - 1, 10**15, -(10**15), 2**63 - 1, -(2**63), 2**60 + 1]
+INTEGERS = [
+    0,
+    1,
+    -1,
+    2**31,
+    2**53,
+    2**53 + 1,
+    -(2**53) - 1,
+    10**15 - 1,
+    10**15,
+    -(10**15),
+    2**63 - 1,
+    -(2**63),
+    2**60 + 1,
+]
 REALS = [0.0, -0.0, 0.1, 1.0, -1.5, 5e-324, 2.2250738585072014e-308, 1.7976931348623157e308, 1e16, 1e15, 123456789012345680.0, 1e-7,
          0.30000000000000004, float("inf"), float("-inf"), 9007199254740993.0, 1e22, 1e100, 5e-5]  # fmt: skip
-DECLARED = ["INTEGER", "REAL", "TEXT", "BLOB", "", "NUMERIC", "DECIMAL(10,2)", "BOOLEAN", "DATE", "TIMESTAMP", "VARCHAR(5)", "BIGINT", "JSON"]
+DECLARED = [
+    "INTEGER",
+    "REAL",
+    "TEXT",
+    "BLOB",
+    "",
+    "NUMERIC",
+    "DECIMAL(10,2)",
+    "BOOLEAN",
+    "DATE",
+    "TIMESTAMP",
+    "VARCHAR(5)",
+    "BIGINT",
+    "JSON",
+]
 STRICT = {"INTEGER": int, "REAL": float, "TEXT": str, "BLOB": bytes, "ANY": object}
 
 integers = st.sampled_from(INTEGERS) | st.integers(-(2**63), 2**63 - 1)
@@ -42,7 +70,11 @@ def tables(draw):
     """Draw declared columns, rows, and how the table is made."""
     form = draw(st.sampled_from(["plain", "plain", "strict", "without rowid", "view", "generated"]))
     types = list(STRICT) if form == "strict" else DECLARED
-    columns = draw(st.lists(st.tuples(names, st.sampled_from(types)), min_size=1, max_size=5, unique_by=lambda c: c[0].lower()))
+    columns = draw(
+        st.lists(
+            st.tuples(names, st.sampled_from(types)), min_size=1, max_size=5, unique_by=lambda c: c[0].lower()
+        )
+    )
     wanted = [of_type[STRICT[kind]] if form == "strict" else draw(column_values(kind)) for _, kind in columns]
     cells = [st.none() | strategy for strategy in wanted]
     rows = draw(st.lists(st.tuples(*cells), max_size=25))
@@ -64,7 +96,7 @@ def desk(app, services, file) -> Iterator[Desk]:
     with closing(apsw.Connection(str(file))) as connection:
         connection.execute("CREATE TABLE first (x)")
     yield Desk(sign_in(app, services, "ada", Role.ADMIN), f"sqlite:///{file}")
-    print("compared:", judging.report())
+    print("compared:", judging.report())  # noqa: T201 - how much was proven, for those who run it with -rA
 
 
 def quoted(name):
@@ -74,8 +106,15 @@ def quoted(name):
 def made(file, table, drawn):
     """Make the table, with plain rows before and after the drawn ones, and give its columns."""
     form, columns, rows, plain = drawn
-    declared = ["n INTEGER" + " PRIMARY KEY" * (form in {"plain", "without rowid"}), *(f"{quoted(n)} {t}" for n, t in columns)]
-    extra = [f"made GENERATED ALWAYS AS (ifnull({quoted(columns[0][0])}, n)) STORED"] if form == "generated" else []
+    declared = [
+        "n INTEGER" + " PRIMARY KEY" * (form in {"plain", "without rowid"}),
+        *(f"{quoted(n)} {t}" for n, t in columns),
+    ]
+    extra = (
+        [f"made GENERATED ALWAYS AS (ifnull({quoted(columns[0][0])}, n)) STORED"]
+        if form == "generated"
+        else []
+    )
     tail = {"strict": " STRICT", "without rowid": " WITHOUT ROWID"}.get(form, "")
     with closing(apsw.Connection(str(file))) as connection, connection:
         target = f"{table}_base" if form == "view" else table
