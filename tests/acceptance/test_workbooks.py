@@ -57,24 +57,18 @@ def content(app, services, postgres_database):
 
 def wanted(name, row, text):
     """Give a cell as Python's readers give it: a text for what Excel cannot hold."""
-    if text is None:
-        return None
-    if row in TEXTS.get(name, ()):
-        return {"9999-12-31 23:59:59+00": text}.get(text, text)
-    match name:
-        case "id":
-            return int(text)
-        case "price" | "part":
-            return float(text)
-        case "sure":
-            return text == "t"
-        case "clock":
-            return dt.time.fromisoformat(text)
-        case "day":
-            return dt.datetime.fromisoformat(text)
-        case "instant":
-            return dt.datetime.fromisoformat(text).astimezone(dt.UTC).replace(tzinfo=None)
-    return dt.datetime.fromisoformat(text)
+    if text is None or row in TEXTS.get(name, ()):
+        return text
+    return PYTHON.get(name, dt.datetime.fromisoformat)(text)
+
+
+def in_utc(text):
+    return dt.datetime.fromisoformat(text).astimezone(dt.UTC).replace(tzinfo=None)
+
+
+PYTHON = {
+    "id": int, "price": float, "part": float, "sure": "t".__eq__, "clock": dt.time.fromisoformat, "instant": in_utc,
+}  # fmt: skip
 
 
 def expected():
