@@ -188,7 +188,9 @@ class JobWarning(Answer):
     """A counted fact about values or rows that the reader of the file should know."""
 
     code = always(fields.String)
-    count = always(fields.Integer)
+    count = maybe(
+        fields.Integer, says="Values, characters or sheets; null where nobody counted, as of rows cut"
+    )
     message = always(fields.String)
 
 

@@ -194,7 +194,7 @@ def _finish(backend: Backend, job: Document, *, output: Path | None, as_json: bo
     target = save(backend, job, output) if output is not None else None
     if as_json:
         return
-    show_warnings([f"{warning['message']} ({warning['count']:,})" for warning in job["warnings"]])
+    show_warnings([warning["message"] for warning in job["warnings"]])
     awaits = f"awaits: {program()} exports download {job['id']}{backend.flags}"
     where = f"is at {target}" if target is not None else awaits
     click.echo(f"{job['row_count'] or 0:,} rows, {job['file_size'] or 0:,} bytes; the file {where}")

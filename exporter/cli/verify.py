@@ -14,6 +14,8 @@ from exporter.cli.output import as_json, show_json, told
 from exporter.errors import ExporterError
 
 SUFFIXES = {".csv": "csv", ".json": "json", ".jsonl": "json", ".parquet": "parquet", ".xlsx": "excel"}
+SHOWN = 5  # names of columns in one sentence
+WRONG = "this looks like the receipt of another export"
 PACKED = {".gz": "gzip", ".zst": "zstd", ".zip": "zip"}
 
 
@@ -25,8 +27,10 @@ class Receipt:
     options: Mapping[str, Any]
     include_headers: bool
     row_count: int
+    rows_in_file: int
     file_size: int
     sha256: str
+    columns: tuple[str, ...]
 
 
 @click.command(cls=Verb)
@@ -64,7 +68,10 @@ def verify(path: Path, receipt_path: Path | None, *, as_json: bool) -> None:
     if as_json:
         return
     if receipt is None:
-        click.echo(f"{path.name}: {rows:,} rows, readable to its end (no receipt to compare with)")
+        click.echo(
+            f"{path.name}: {rows:,} rows, readable to its end (no receipt to compare with: only a receipt shows"
+            " whether a value or a row was changed; give it with --receipt)"
+        )
     else:
         click.echo(f"{path.name}: whole, {rows:,} rows as in its receipt")
 
@@ -78,16 +85,61 @@ def _examine(path: Path, receipt: Receipt | None) -> tuple[int | None, list[str]
         hint = "" if receipt is not None else " (give its receipt if it was written with options of its own)"
         return None, [*faults, told(exc) + hint]
     if receipt is not None and rows != receipt.row_count:
-        faults.append(f"has {rows:,} rows, the receipt says {receipt.row_count:,}")
+        faults.append(_miscounted(rows, receipt.row_count))
     return rows, faults
 
 
+def _miscounted(rows: int, promised: int) -> str:
+    other = abs(rows - promised)
+    found = f"has {rows:,} rows, the receipt says {promised:,}: {other:,} row{'s' * (other != 1)}"
+    return f"{found} {'missing' if rows < promised else 'too many'}"
+
+
 def _altered(path: Path, receipt: Receipt) -> Iterator[str]:
-    size = path.stat().st_size
-    if size != receipt.file_size:
-        yield f"has {size:,} bytes, the receipt says {receipt.file_size:,}"
-    if _sha256(path) != receipt.sha256:
-        yield "its sha256 is not the receipt's: the contents were changed"
+    """Tell what is wrong with the bytes, and whether the receipt is this file's at all."""
+    if receipt.row_count != receipt.rows_in_file:
+        yield "its receipt contradicts itself: row_count and rows_in_file differ"
+    size, promised = path.stat().st_size, receipt.file_size
+    if size != promised:
+        what = f"{promised - size:,} missing" if size < promised else f"{size - promised:,} too many"
+        yield f"has {size:,} bytes, the receipt says {promised:,}: {what}"
+    if _sha256(path) == receipt.sha256:
+        return
+    same_size = ", though its size is the same" if size == promised else ""
+    yield f"its sha256 is not the receipt's: the contents were changed{same_size}"
+    yield from _strangers(path, receipt)
+
+
+def _strangers(path: Path, receipt: Receipt) -> Iterator[str]:
+    """Tell a receipt of another export by the file's first bytes and the names of its columns."""
+    from exporter.formats.heads import signature, signature_of
+
+    found, wanted = signature(path), signature_of(receipt.format, receipt.options)
+    if found not in {wanted, "text"}:
+        yield f"it is a {found} file and the receipt speaks of {receipt.format} ({wanted}): {WRONG}"
+    elif (names := _names(path, receipt)) and receipt.columns and names != receipt.columns:
+        yield f"its columns are {_listed(names)} and the receipt's {_listed(receipt.columns)}: {WRONG}"
+
+
+def _names(path: Path, receipt: Receipt) -> tuple[str, ...]:
+    """Give the names of the file's columns; none where it does not tell them."""
+    from exporter.formats.heads import column_names
+    from exporter.formats.options import parse_options
+    from exporter.formats.registry import get
+
+    if not receipt.include_headers and receipt.format in {"csv", "excel"}:
+        return ()
+    try:
+        return column_names(
+            path, receipt.format, parse_options(get(receipt.format), receipt.options, defaults={})
+        )
+    except Exception:  # noqa: BLE001 - the count of rows says what is wrong with a file that no reader takes
+        return ()
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    shown = ", ".join(repr(name) for name in names[:SHOWN])
+    return f"{shown}, …" if len(names) > SHOWN else shown
 
 
 def _rows(path: Path, receipt: Receipt | None) -> int:
@@ -120,8 +172,10 @@ def _receipt(path: Path) -> Receipt:
             options=dict(told["options"]),
             include_headers=bool(told.get("include_headers", True)),
             row_count=int(told["row_count"]),
+            rows_in_file=int(told.get("rows_in_file", told["row_count"])),
             file_size=int(told["file_size"]),
             sha256=str(told["checksum"]["value"]),
+            columns=tuple(str(column["name"]) for column in told.get("columns", ())),
         )
     except KeyError as exc:
         raise click.ClickException(f"{path} is no receipt: it lacks {exc.args[0]}") from exc

@@ -32,7 +32,7 @@ _FORMATS = (
 
 def decimal_style(scale: int | None) -> int:
     """Give the style that shows the digits that a NUMERIC column declares; 0, the general one, for others."""
-    return _DECIMALS + scale if scale and scale <= MAX_SCALE else 0
+    return _DECIMALS + scale if scale and 0 < scale <= MAX_SCALE else 0
 
 
 def column_letters(number: int) -> str:

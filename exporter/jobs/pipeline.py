@@ -192,4 +192,4 @@ def _limit_notice(limit: Mapping[str, Any] | None) -> tuple[Notice, ...]:
         return ()
     whose = "the request's limit" if limit["source"] == "request" else "this server's MAX_ROWS"
     message = f"The file stops at {limit['limit']} rows by {whose}; there are more in the database"
-    return (Notice(code="rows_cut", count=1, message=message),)
+    return (Notice(code="rows_cut", count=None, message=message),)

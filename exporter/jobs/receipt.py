@@ -62,7 +62,7 @@ def make_receipt(
 
 
 def warnings_of(notices: tuple[Notice, ...]) -> tuple[Mapping[str, Any], ...]:
-    return tuple({"code": n.code, "count": n.count, "message": n.message} for n in notices if n.count)
+    return tuple({"code": n.code, "count": n.count, "message": n.message} for n in notices if n.count != 0)
 
 
 def _plain(value: object) -> Any:

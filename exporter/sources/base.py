@@ -125,10 +125,13 @@ class Snapshot:
 
 @dataclass(frozen=True, kw_only=True)
 class Notice:
-    """A counted fact about values that a reader had to represent otherwise: it becomes a warning of the job."""
+    """A counted fact about values that a reader had to represent otherwise: it becomes a warning of the job.
+
+    `count` is None where nobody counted; a notice of 0 is none.
+    """
 
     code: str
-    count: int
+    count: int | None
     message: str
 
 

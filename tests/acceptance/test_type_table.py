@@ -29,28 +29,59 @@ HEAD = ["column", "value", "csv", "json", "parquet", "excel"]
 POSTGRESQL = [
     ("smallint", "-32768"), ("integer", "2147483647"), ("bigint", "9223372036854775807"), ("oid", "4294967295"),
     ("numeric(12,2)", "12345.60"), ("numeric(40,10)", "123456789012345678901234567890.0123456789"),
-    ("numeric", "0.00000000000000000001"), ("numeric", "NaN"), ("numeric(6,2)", "NaN"),
-    ("real", "0.1"), ("double precision", "0.1"), ("double precision", "NaN"), ("double precision", "-Infinity"),
+    ("numeric", "0.00000000000000000001"), ("numeric", "NaN"), ("numeric", "-Infinity"), ("numeric(6,2)", "NaN"),
+    ("numeric(5,-2)", "1234500"), ("numeric(3,5)", "0.00123"), ("numeric(90,45)", "0.1"),
+    ("real", "0.1"), ("real", "16777216"), ("double precision", "0.1"), ("double precision", "-0"), ("double precision", "1e-320"),
+    ("double precision", "NaN"), ("double precision", "-Infinity"),
     ("money", "$1,234.50"), ("boolean", "true"),
-    ("text", 'say "hi"'), ("text", ""), ("varchar(10)", "=1+1"), ("char(5)", "ab"), ("name", "pg"),
+    ("text", 'say "hi"'), ("text", ""), ("text", "007"), ("varchar(10)", "=1+1"), ("char(5)", "ab"), ('"char"', "x"), ("name", "pg"),
     ("bytea", "\\x00ff"),
-    ("date", "2024-02-29"), ("date", "infinity"), ("date", "0044-03-15 BC"),
-    ("timestamp", "2024-01-31 10:00:00"), ("timestamp", "2024-01-31 10:00:00.123456"),
-    ("timestamp", "294276-12-31 23:59:59"), ("timestamptz", "2024-01-31 10:00:00+02"), ("timestamptz", "-infinity"),
-    ("time", "10:00:00"), ("time", "24:00:00"), ("timetz", "10:00:00+02"), ("interval", "1 year 2 days 03:04:05"),
-    ("uuid", "123e4567-e89b-12d3-a456-426614174000"), ("json", '{"a": 1.10}'), ("jsonb", '{"b": [1, null]}'),
-    ("integer[]", "{1,NULL,3}"), ("integer[]", "[0:1]={1,2}"), ("text[]", '{{a,"b c"},{NULL,"\\""}}'),
-    ("mood", "good"), ("pair", "(1,x)"), ("positive", "7"),
-    ("inet", "10.0.0.1/8"), ("cidr", "10.0.0.0/8"), ("macaddr", "08:00:2b:01:02:03"),
-    ("int4range", "[1,5)"), ("point", "(1,2)"), ("box", "((1,1),(0,0))"), ("bit(3)", "101"), ("xml", "<a>1</a>"),
-    ("tsvector", "'cat':1 'dog':2"),
+    ("date", "2024-02-29"), ("date", "1900-02-28"), ("date", "0044-03-15 BC"), ("date", "5874897-12-31"), ("date", "infinity"),
+    ("timestamp", "2024-01-31 10:00:00"), ("timestamp", "2024-01-31 10:00:00.123456"), ("timestamp", "0044-03-15 12:00:00 BC"),
+    ("timestamp", "294276-12-31 23:59:59"), ("timestamp", "infinity"),
+    ("timestamptz", "2024-01-31 10:00:00+02"), ("timestamptz", "1883-11-18 12:03:58-04:56:02"), ("timestamptz", "-infinity"),
+    ("time", "10:00:00"), ("time", "10:00:00.5"), ("time", "24:00:00"), ("timetz", "10:00:00+02"), ("timetz", "24:00:00-15:59"),
+    ("interval", "1 year 2 days 03:04:05"), ("interval", "-00:00:00.000001"),
+    ("uuid", "123e4567-e89b-12d3-a456-426614174000"), ("json", '{"a": 1.10}'), ("json", '{"a": 1, "a": 1e400}'), ("jsonb", '{"b": [1, null]}'),
+    ("jsonpath", '$."a"[*]'),
+    ("integer[]", "{1,NULL,3}"), ("integer[]", "[0:1]={1,2}"), ("integer[]", "{}"), ("integer[]", "{{{1},{2}}}"),
+    ("boolean[]", "{t,f}"), ("numeric[]", "{1.50,NaN}"), ("date[]", "{2024-02-29,infinity}"),
+    ("text[]", '{{a,"b c"},{NULL,"\\""}}'), ("text[]", '{NULL,"NULL",""}'), ("json[]", '{"{\\"a\\": 1}"}'),
+    ("mood", "good"), ("pair", "(1,x)"), ("pair[]", '{"(1,x)"}'), ("positive", "7"),
+    ("inet", "10.0.0.1/8"), ("inet", "::1"), ("cidr", "10.0.0.0/8"), ("macaddr", "08:00:2b:01:02:03"), ("macaddr8", "08:00:2b:01:02:03:04:05"),
+    ("int4range", "[1,5)"), ("int8range", "empty"), ("numrange", "[1.10,)"), ("daterange", "[2024-01-01,2024-02-01)"),
+    ("tsrange", '["2024-01-01 00:00:00",infinity]'), ("tstzrange", '["2024-01-01 00:00:00+00",)'),
+    ("int4multirange", "{[1,3),[5,7)}"), ("datemultirange", "{}"),
+    ("point", "(1,2)"), ("line", "{1,2,3}"), ("lseg", "[(0,0),(1,1)]"), ("box", "((1,1),(0,0))"), ("box[]", "{(1,1),(0,0)}"),
+    ("path", "((0,0),(1,1))"), ("polygon", "((0,0),(1,1),(1,0))"), ("circle", "<(0,0),5>"),
+    ("bit(3)", "101"), ("varbit", "10"), ("xml", "<a>1</a>"),
+    ("tsvector", "'cat':1 'dog':2"), ("tsquery", "'cat' & 'dog'"), ("pg_lsn", "16/B374D848"), ("regclass", "pg_class"),
 ]  # fmt: skip
+EXTENSIONS = {
+    "citext": [("citext", "Straße"), ("citext[]", "{a,NULL}")],
+    "hstore": [("hstore", '"a"=>"1", "b"=>NULL')],
+}
 SQLITE = [
-    ("INTEGER", "9223372036854775807"), ("REAL", "0.1"), ("REAL", "9e999"), ("REAL", "5"),
-    ("TEXT", "'007'"), ("TEXT", "''"), ("TEXT", "'a' || char(0) || 'b'"), ("BLOB", "x'00ff'"),
-    ("DECIMAL(10,2)", "12.5"), ("DECIMAL(10,2)", "12"), ("BOOLEAN", "1"), ("DATE", "'2024-02-29'"),
-    ("TIMESTAMP", "'2024-01-31 10:00:00'"), ("", "'text'"), ("", "x'41'"),
+    ("INTEGER", "9223372036854775807"), ("INTEGER", "1.5"), ("INTEGER", "'1'"), ("INTEGER", "'one'"),
+    ("REAL", "0.1"), ("REAL", "5"), ("REAL", "9007199254740993"), ("REAL", "-0.0"), ("REAL", "5e-324"), ("REAL", "9e999"), ("REAL", "-9e999"),
+    ("TEXT", "'007'"), ("TEXT", "''"), ("TEXT", "7"), ("TEXT", "x'41'"), ("TEXT", "'a' || char(0) || 'b'"), ("TEXT", "'=1+1'"),
+    ("BLOB", "x'00ff'"), ("BLOB", "'text'"), ("BLOB", "1"),
+    ("DECIMAL(10,2)", "12.5"), ("DECIMAL(10,2)", "12"), ("DECIMAL(10,2)", "9007199254740993"), ("DECIMAL(10,2)", "'1.10'"),
+    ("BOOLEAN", "1"), ("BOOLEAN", "'true'"), ("DATE", "'2024-02-29'"), ("DATE", "20240229"), ("DATETIME", "2460370.5"),
+    ("TIMESTAMP", "'2024-01-31 10:00:00'"), ("JSON", "'{\"a\": 1}'"), ("VARCHAR(2)", "'long'"),
+    ("", "'text'"), ("", "x'41'"), ("", "-0.0"), ("", "NULL"),
+    ("INTEGER, STRICT", "7"), ("REAL, STRICT", "7"), ("TEXT, STRICT", "7"), ("BLOB, STRICT", "x'37'"), ("ANY, STRICT", "'7'"), ("ANY, STRICT", "7.0"),
+    ("TEXT, WITHOUT ROWID", "'key'"), ("INTEGER, generated", "7"), ("TEXT, in a view", "'seen'"), ("no type, an expression in a view", "1 + 1"),
 ]  # fmt: skip
+SQLITE_TABLES = {
+    "STRICT": "CREATE TABLE {table} (c {kind}) STRICT; INSERT INTO {table} VALUES ({value})",
+    "WITHOUT ROWID": "CREATE TABLE {table} (c {kind} PRIMARY KEY) WITHOUT ROWID; INSERT INTO {table} VALUES ({value})",
+    "generated": "CREATE TABLE base_{table} (b); INSERT INTO base_{table} VALUES ({value}); ALTER TABLE base_{table} ADD COLUMN c {kind} AS (b);"
+    " CREATE VIEW {table} AS SELECT c FROM base_{table}",
+    "in a view": "CREATE TABLE base_{table} (c {kind}); INSERT INTO base_{table} VALUES ({value}); CREATE VIEW {table} AS SELECT * FROM base_{table}",
+    "an expression in a view": "CREATE VIEW {table} AS SELECT {value} AS c",
+    "": "CREATE TABLE {table} (c {kind}); INSERT INTO {table} VALUES ({value})",
+}
 MIXED = ["1", "2.5", "'three'", "x'04'", "NULL"]
 NULL = "(NULL)"
 
@@ -97,7 +128,10 @@ def exported(source, table):
 def parquet_value(value):
     if not value.is_valid:
         return NULL
-    return value.cast(pa.string()).as_py() if pa.types.is_temporal(value.type) else str(value)
+    if not pa.types.is_temporal(value.type):
+        return str(value)
+    shown = value.cast(pa.string()).as_py()
+    return f"day {value.cast(pa.int32()).as_py()} after 1970-01-01" if "out of range" in shown else shown
 
 
 def table_of(rows):
@@ -139,22 +173,38 @@ def test_the_table_of_postgresql(postgres_database, tmp_path):
         connection.execute("CREATE TYPE mood AS ENUM ('good', 'bad')")
         connection.execute("CREATE TYPE pair AS (a int, b text)")
         connection.execute("CREATE DOMAIN positive AS integer CHECK (VALUE > 0)")
-        for number, (kind, value) in enumerate(POSTGRESQL):
+    compare("postgresql", postgresql_rows(postgres_database, POSTGRESQL, tmp_path))
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("extension", EXTENSIONS)
+def test_the_tables_of_types_that_extensions_bring(postgres_database, tmp_path, extension):
+    with psycopg.connect(postgres_database, autocommit=True) as connection:
+        known = "SELECT FROM pg_available_extensions WHERE name = %s"
+        if connection.execute(known, [extension]).fetchone() is None:
+            pytest.skip(f"this PostgreSQL comes without {extension}")
+        connection.execute(f"CREATE EXTENSION {extension}")
+    compare(extension, postgresql_rows(postgres_database, EXTENSIONS[extension], tmp_path))
+
+
+def postgresql_rows(url, cells, folder):
+    with psycopg.connect(url, autocommit=True) as connection:
+        for number, (kind, value) in enumerate(cells):
             connection.execute(f"CREATE TABLE t{number} (c {kind})")
             connection.execute(f"INSERT INTO t{number} VALUES (%s::text::{kind})", [value])
-    source = open_source(postgres_database, limits(tmp_path))
+    source = open_source(url, limits(folder))
     try:
-        rows = [[kind, value, *exported(source, f"t{n}")] for n, (kind, value) in enumerate(POSTGRESQL)]
+        return [[kind, value, *exported(source, f"t{n}")] for n, (kind, value) in enumerate(cells)]
     finally:
         source.close()
-    compare("postgresql", rows)
 
 
 def test_the_table_of_sqlite(tmp_path):
     connection = apsw.Connection(str(tmp_path / "types.db"))
     for number, (kind, value) in enumerate(SQLITE):
-        connection.execute(f"CREATE TABLE t{number} (c {kind})")
-        connection.execute(f"INSERT INTO t{number} VALUES ({value})")
+        declared, _, form = kind.partition(", ")
+        declared = declared.removeprefix("no type")
+        connection.execute(SQLITE_TABLES[form].format(table=f"t{number}", kind=declared, value=value))
     connection.close()
     source = open_source("sqlite:///types.db", limits(tmp_path))
     try:

@@ -205,6 +205,13 @@ def test_number_formats_show_decimals_dates_and_the_zone(write, column):
     assert [cell.is_date for cell in sheet[2]] == [False, True, True, True, True]
 
 
+@pytest.mark.parametrize("scale", [-2, 0, 16, None])
+def test_a_scale_without_a_format_of_its_own_is_shown_as_a_plain_number(write, column, scale):
+    columns = [column("n", Kind.DECIMAL, precision=9, scale=scale)]
+    cell = book_of(write("excel", columns, [[pa.array(["1200"])]])).active["A2"]
+    assert (cell.number_format, cell.value) == ("General", 1200)
+
+
 @pytest.mark.parametrize(
     ("kind", "values"),
     [
