@@ -133,6 +133,15 @@ def test_log_ins_are_noted_under_the_account_and_a_name_that_is_none_is_left_out
     ]
 
 
+def test_a_flood_of_log_ins_does_not_flood_the_log(app, member, deeds):
+    client = Client(app.test_client())
+    for _ in range(40):
+        client.post("auth/login/", {"username": "max", "password": "wrong"})
+    found = [reason for _, action, reason, _ in deeds() if action == "user.log_in"]
+    assert found.count("wrong_credentials") < 12
+    assert 1 <= found.count("too_many_logins") < 12
+
+
 def test_a_log_that_cannot_be_written_does_not_undo_the_deed(admin, services, caplog):
     with services.database.write() as connection:
         connection.execute(text("ALTER TABLE audit_log RENAME TO away"))
