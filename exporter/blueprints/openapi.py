@@ -19,7 +19,7 @@ from exporter.blueprints.answers import Failure, Invalid, Nothing, enveloped
 from exporter.blueprints.described import Operation, operation_of
 from exporter.blueprints.errors import STATUS, status_for
 from exporter.blueprints.openapi_fields import Plugin, prepare
-from exporter.blueprints.security import OPEN_ENDPOINTS, SAFE_METHODS
+from exporter.blueprints.security import API, OPEN_ENDPOINTS, SAFE_METHODS
 from exporter.version import __version__
 
 JSON = "application/json"
@@ -192,7 +192,8 @@ def _usual_errors(rule: Rule, operation: Operation, method: str) -> Iterator[typ
         yield errors.NotSignedIn
     if method not in SAFE_METHODS:
         yield errors.CrossSite
-    yield errors.Invalid  # a parameter that the call does not take
+    if rule.rule.startswith(API):  # a parameter that the call does not take
+        yield errors.Invalid
     if operation.body is not None:
         yield from (errors.BodyTooLarge, errors.WrongMediaType)
     if operation.ranged:

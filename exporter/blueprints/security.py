@@ -19,6 +19,7 @@ from exporter.storage.tables import SCHEMA_VERSION
 
 log = logging.getLogger(__name__)
 
+API = "/data-tools/api/v1/"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 OWN_SITE = frozenset({"same-origin", "none"})
 OPEN_ENDPOINTS = frozenset({"auth.log_in", "service.healthz", "service.readyz"})
@@ -77,7 +78,12 @@ def _identify() -> None:
 
 
 def _refuse_unknown_parameters() -> None:
-    """Refuse any parameter of a call that takes none; the others check theirs as they read them. Raises Invalid."""
+    """Refuse any parameter of a call that takes none; the others check theirs as they read them. Raises Invalid.
+
+    A page does not mind: its address may have come through somebody's mail.
+    """
+    if not request.path.startswith(API):
+        return
     operation = operation_of(current_app.view_functions[request.endpoint]) if request.endpoint else None
     if operation is not None and operation.query is None and request.args:
         raise Invalid(dict.fromkeys(request.args, "Unknown parameter"))

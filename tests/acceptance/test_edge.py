@@ -7,7 +7,7 @@ from contextlib import ExitStack
 import apsw
 import pytest
 
-from exporter.cli.serve import BODY_SLACK, CONNECTIONS, HEADER_BYTES
+from exporter.cli.serve import BODY_SLACK, CHANNEL_TIMEOUT_SECONDS, CONNECTIONS, HEADER_BYTES, _server
 from tests.conftest import make_shop
 from tests.server import DEADLINE_SECONDS, serving
 
@@ -276,3 +276,16 @@ def test_an_odd_id_is_nothing_but_not_there(server, ask, path):
 def test_a_pipeline_is_answered_in_order(server, ask):
     asked = head(server, "GET /healthz") + head(server, "GET /data-tools/api/v1/nowhere/")
     assert statuses(ask(asked + head(server, "GET /readyz", "Connection: close"))) == [200, 404, 200]
+
+
+def test_the_server_bounds_what_a_client_may_hold(app):
+    with app.app_context():
+        server = _server(app.extensions["exporter"], "127.0.0.1", 0, 8)
+    try:
+        limits = server.adj
+        assert limits.connection_limit == CONNECTIONS
+        assert limits.channel_timeout == CHANNEL_TIMEOUT_SECONDS
+        assert limits.max_request_header_size == HEADER_BYTES
+        assert limits.max_request_body_size == 8 * app.config["MAX_CONTENT_LENGTH"]
+    finally:
+        server.close()

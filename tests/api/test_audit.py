@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+import time_machine
 from sqlalchemy.sql import text
 
 from exporter.blueprints.audited import action_of
@@ -131,6 +132,16 @@ def test_log_ins_are_noted_under_the_account_and_a_name_that_is_none_is_left_out
         ("max", "user.log_in", "wrong_credentials", None),
         (None, "user.log_in", "wrong_credentials", None),
     ]
+
+
+@time_machine.travel("2030-01-01T12:00:00Z", tick=False)
+def test_a_flood_of_log_ins_does_not_flood_the_log(app, member, deeds):
+    client = Client(app.test_client())
+    for _ in range(40):
+        client.post("auth/login/", {"username": "max", "password": "wrong"})
+    found = [reason for _, action, reason, _ in deeds() if action == "user.log_in"]
+    assert found.count("wrong_credentials") < 12
+    assert 1 <= found.count("too_many_logins") < 12
 
 
 def test_a_log_that_cannot_be_written_does_not_undo_the_deed(admin, services, caplog):

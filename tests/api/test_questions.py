@@ -29,6 +29,11 @@ def test_a_table_that_is_asked_for_with_a_misspelt_parameter_is_told(member, sou
     assert (answer.status_code, answer.json["error"]) == (400, {"tabel": "Unknown parameter"})
 
 
+def test_a_page_and_a_probe_do_not_mind_a_parameter(admin):
+    for path in ("/data-tools/api/docs/", "/healthz", "/readyz"):
+        assert admin.http.get(f"{path}?colour=red").status_code == 200
+
+
 def test_nobody_learns_parameters_before_signing_in(app):
     assert Client(app.test_client()).get("auth/me/?colour=red").status_code == 401
 
