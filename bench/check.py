@@ -6,6 +6,7 @@ texts are compared as what they are, however a format spells them.
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bench import tables
+from bench.digests import Digest
 from bench.reading import read_columns
 
 if TYPE_CHECKING:
@@ -28,15 +30,19 @@ DAY_CHARACTERS = 10
 
 def main() -> None:
     table, format_name, file = sys.argv[1:]
+    print(json.dumps(asdict(digest(table, format_name, Path(file)))))
+
+
+def digest(table: str, format_name: str, file: Path) -> Digest:
     columns = tables.COLUMNS[table]
     rows, total = 0, 0
-    for values in read_columns(Path(file), format_name, [column.name for column in columns]):
+    for values in read_columns(file, format_name, [column.name for column in columns]):
         hashes = np.zeros(len(values[0]), dtype=np.uint64)
         for column, array in zip(columns, values, strict=True):
             hashes = _mixed(hashes * ODD + _hashed(column.kind, array))
         rows += len(hashes)
         total += int(hashes.sum(dtype=np.uint64))
-    print(json.dumps({"rows": rows, "sum": f"{total % 2**64:016x}"}))
+    return Digest(rows=rows, sum=f"{total % 2**64:016x}")
 
 
 def _mixed(hashes: "NDArray[np.uint64]") -> "NDArray[np.uint64]":

@@ -16,13 +16,14 @@ OURS = "exporter"
 
 @dataclass(kw_only=True)
 class Contender:
-    """All runs of one program on one pair. `remark` says why it has none, or what its output loses."""
+    """All runs of one program on one pair. `remark` says why it has none, or how its rows compare with ours."""
 
     name: str
     runs: list[Run] = field(default_factory=list)
     job_seconds: list[float] = field(default_factory=list)  # of our own jobs
     digest: Digest | None = None
     remark: str = ""
+    loses: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +85,8 @@ class Comparison:
 
 def _contender(peer: Peer, pair: Pair) -> Contender:
     missing = peer.missing(pair)
-    return Contender(name=peer.name, remark=f"not installed: {missing}" if missing else "")
+    remark = f"not installed: {missing}" if missing else ""
+    return Contender(name=peer.name, remark=remark, loses=peer.loses.get(pair.format, ""))
 
 
 def _judge(contender: Contender, ours: Contender) -> None:
@@ -96,12 +98,12 @@ def _judge(contender: Contender, ours: Contender) -> None:
     elif ours.digest and contender.digest.rows != ours.digest.rows:
         contender.remark = f"{contender.digest.rows:,} rows"
     else:
-        contender.remark = "other values"
+        contender.remark = f"loses {contender.loses}" if contender.loses else "OTHER VALUES"
 
 
-def unequal(found: Sequence[Compared], exact: frozenset[str]) -> Iterator[str]:
-    """Name the pairs where a peer that is exact holds other rows than we do: one of the two is wrong."""
+def unequal(found: Sequence[Compared]) -> Iterator[str]:
+    """Name the peers that hold other rows than we do, though they are known to lose nothing: one side is wrong."""
     for compared in found:
-        for contender in compared.contenders[1:]:
-            if contender.name in exact and contender.digest and contender.digest != compared.ours.digest:
-                yield f"{compared.pair.name}: {contender.name} has {contender.remark}"
+        for peer in compared.contenders[1:]:
+            if not peer.loses and peer.digest and peer.digest != compared.ours.digest:
+                yield f"{compared.pair.name}: {peer.name} has {peer.remark}"

@@ -1,8 +1,8 @@
 """Which peers there are for a pair, and whether they are installed."""
 
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from bench.case import Case, Pair
 
 @dataclass(frozen=True, kw_only=True)
 class Peer:
-    """`needs` are modules to import, or programs where `program` is set; `remark` is what its output loses."""
+    """`needs` are modules to import, or a `program` to run; `loses` says, by format, what it does not keep."""
 
     name: str
     formats: dict[str, tuple[str, ...]]  # by source
@@ -20,7 +20,7 @@ class Peer:
     needs: tuple[str, ...] = ()
     program: str | None = None
     prints: bool = False  # its standard output is the file
-    remark: str = ""
+    loses: Mapping[str, str] = field(default_factory=dict)
 
     def takes(self, pair: Pair) -> bool:
         return pair.format in self.formats.get(pair.source, ())
@@ -75,7 +75,7 @@ PEERS = (
         formats={"sqlite": TEXT},
         command=_sqlite3,
         prints=True,
-        remark="writes doubles with 15 digits",
+        loses=dict.fromkeys(TEXT, "the digits of doubles past the 15th"),
     ),
     Peer(name="psql", program="psql", formats={"postgresql": TEXT}, command=_psql),
     Peer(
@@ -83,28 +83,26 @@ PEERS = (
         needs=("duckdb",),
         formats={"sqlite": (*TABLES, "excel"), "postgresql": (*TABLES, "excel")},
         command=_python("by_duckdb"),
-        remark="gives PostgreSQL's rows in another order",
+        loses={"excel": "spaces at the ends of texts"},
     ),
     Peer(
         name="connectorx",
         needs=("connectorx", "pyarrow"),
         formats={"sqlite": ("csv", "parquet"), "postgresql": ("csv", "parquet")},
         command=_python("by_connectorx"),
-        remark="holds everything in memory; CSV loses NULLs among texts",
     ),
     Peer(
         name="polars",
         needs=("polars", "connectorx"),
         formats={"sqlite": TABLES, "postgresql": TABLES},
         command=_python("by_polars"),
-        remark="holds everything in memory",
     ),
     Peer(
         name="pandas",
         needs=("pandas",),
         formats={"sqlite": (*TABLES, "excel"), "postgresql": (*TABLES, "excel")},
         command=_python("by_pandas"),
-        remark="holds everything in memory; JSON with 15 decimals",
+        loses={"json": "digits of doubles"},
     ),
     Peer(name="openpyxl", needs=("openpyxl",), formats=EXCEL, command=_python("by_openpyxl")),
     Peer(name="xlsxwriter", needs=("xlsxwriter",), formats=EXCEL, command=_python("by_xlsxwriter")),
