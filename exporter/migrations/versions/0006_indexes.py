@@ -1,14 +1,14 @@
 """Indexes for what is asked often: a user's list, the newest jobs of a kind, and the jobs that still have a file.
 
-Revision ID: 0004
-Revises: 0002
+Revision ID: 0006
+Revises: 0005
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0004"
-down_revision = "0002"
+revision = "0006"
+down_revision = "0005"
 branch_labels = None
 depends_on = None
 
