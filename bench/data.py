@@ -10,7 +10,8 @@ from bench import child, postgres, tables
 
 FULL_SCALE = 0.4
 FULL_ROWS = {"wide": 5_000, "texts": 100_000}
-FIXED_ROWS = {"cells": 100, "tiny": 10}
+FULL_CELLS, LEAST_CELLS = 100, 3
+TINY_ROWS = 10
 LEAST_ROWS = 50
 
 
@@ -66,8 +67,10 @@ def rows_of(table: str, scale: float) -> str:
         return f"{scale:g}"
     if table == "lineitem_part":
         return str(tables.EXCEL_ROWS)
-    if table in FIXED_ROWS:
-        return str(FIXED_ROWS[table])
+    if table == "tiny":
+        return str(TINY_ROWS)
+    if table == "cells":
+        return str(min(FULL_CELLS, max(LEAST_CELLS, round(FULL_CELLS * scale / FULL_SCALE))))
     return str(max(LEAST_ROWS, round(FULL_ROWS[table] * scale / FULL_SCALE)))
 
 
