@@ -12,7 +12,6 @@ import click
 from exporter import secretkey
 from exporter.cli.base import Verb, services_command
 from exporter.cli.output import program
-from exporter.jobs.engine import InstanceLock
 from exporter.settings import SETTINGS
 
 if TYPE_CHECKING:
@@ -104,6 +103,8 @@ def _nobody_serving(parts: "Services") -> Iterator[None]:
     if not parts.settings.embedded:
         yield
         return
+    from exporter.jobs.engine import InstanceLock
+
     lock = InstanceLock(parts.settings.instance_path)
     lock.acquire()
     try:

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Row, Select, delete, func, insert, select, update
+from sqlalchemy import Row, Select, delete, func, insert, null, select, update
 from sqlalchemy.orm import InstrumentedAttribute
 
 from exporter.errors import KeyReused
@@ -27,6 +27,9 @@ ORDERINGS: Mapping[str, InstrumentedAttribute[Any]] = MappingProxyType(
         "row_count": JobRow.row_count,
         "file_size": JobRow.file_size,
     }
+)
+LISTED = tuple(
+    null().label(column.name) if column.name == "receipt" else column for column in JobRow.__table__.columns
 )
 
 
@@ -161,6 +164,7 @@ class JobStore:
             return tuple(Attempt(**{k: v for k, v in row.items() if k != "job_id"}) for row in rows)
 
     def page(self, query: JobQuery) -> Page[Job]:
+        """List jobs, without their receipts: those may be long, and no list shows them."""
         chosen = _chosen(query)
         ordered = chosen.order_by(*_ordering(query.ordering))
         window = ordered.limit(query.page_size).offset(offset_of(query.page, query.page_size))
@@ -305,7 +309,7 @@ def _job(row: Row[Any]) -> Job:
 
 
 def _chosen(query: JobQuery, base: Select[Any] | None = None) -> Select[Any]:
-    statement = select(JobRow.__table__) if base is None else base.select_from(JobRow)
+    statement = select(*LISTED) if base is None else base.select_from(JobRow)
     pairs = {
         JobRow.owner_id: query.owner_id,
         JobRow.status: query.status,
@@ -323,10 +327,13 @@ def _chosen(query: JobQuery, base: Select[Any] | None = None) -> Select[Any]:
 
 
 def _ordering(ordering: str) -> tuple[Any, ...]:
-    column = ORDERINGS[ordering.removeprefix("-")]
-    if ordering.startswith("-"):
-        return column.desc().nulls_last(), JobRow.id.desc()
-    return column.asc().nulls_last(), JobRow.id.asc()
+    """Jobs without the value come last. Where all have it, to say so would keep PostgreSQL from its index."""
+    name = ordering.removeprefix("-")
+    descending = ordering.startswith("-")
+    column = ORDERINGS[name].desc() if descending else ORDERINGS[name].asc()
+    if JobRow.__table__.c[name].nullable:
+        column = column.nulls_last()
+    return column, JobRow.id.desc() if descending else JobRow.id.asc()
 
 
 def _forget_keys(user_id: str, key: IdempotencyKey) -> Any:

@@ -21,8 +21,10 @@ class QueueLimits:
 
 def check_room(connection: Connection, owner_id: str, limits: QueueLimits, *, counted: int = 0) -> None:
     """Raise QueueFull or UserQueueFull; `counted` of the pending jobs are the ones that ask for room."""
-    pending = select(func.count()).where(JobRow.status == JobStatus.PENDING.value)
-    if connection.execute(pending).scalar_one() - counted >= limits.server:
+    own = func.count().filter(JobRow.owner_id == owner_id)
+    pending = select(func.count(), own).where(JobRow.status == JobStatus.PENDING.value)
+    of_all, of_owner = connection.execute(pending).one()
+    if of_all - counted >= limits.server:
         raise QueueFull(retry_after=RETRY_AFTER_SECONDS)
-    if connection.execute(pending.where(JobRow.owner_id == owner_id)).scalar_one() - counted >= limits.user:
+    if of_owner - counted >= limits.user:
         raise UserQueueFull(retry_after=RETRY_AFTER_SECONDS, limit=limits.user)

@@ -16,12 +16,13 @@ from sqlalchemy import (
     String,
     Text,
     TypeDecorator,
+    text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from exporter.model import JobStatus
 
-SCHEMA_VERSION = "0005"  # the newest migration
+SCHEMA_VERSION = "0006"  # the newest migration
 
 Id = String(36)
 Counter = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up only an INTEGER key
@@ -127,15 +128,20 @@ class TemplateRow(Base):
     updated_at: Mapped[datetime]
 
 
+HAS_FILE = text("artifact IS NOT NULL")  # few jobs keep their file for long; the sweep asks for no others
+
+
 class JobRow(Base):
     __tablename__ = "jobs"
     __table_args__ = (
         CheckConstraint("status IN ({})".format(", ".join(f"'{s.value}'" for s in JobStatus)), name="status"),
         Index("ix_jobs_status_queued_at", "status", "queued_at"),
-        Index("ix_jobs_owner_id_created_at", "owner_id", "created_at"),
+        Index("ix_jobs_owner_id_created_at_id", "owner_id", "created_at", "id"),
         Index("ix_jobs_created_at_id", "created_at", "id"),
-        Index("ix_jobs_datasource_id_status", "datasource_id", "status"),
-        Index("ix_jobs_expires_at", "expires_at"),
+        Index("ix_jobs_datasource_id_status_format", "datasource_id", "status", "format", "created_at"),
+        Index(
+            "ix_jobs_with_file", "expires_at", "artifact", sqlite_where=HAS_FILE, postgresql_where=HAS_FILE
+        ),
     )
 
     id: Mapped[str] = mapped_column(Id, primary_key=True)

@@ -1,6 +1,7 @@
 """The house keeps its floors: imports point strictly down."""
 
 import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -130,10 +131,27 @@ def test_no_module_imports_itself_in_a_ring():
         walk(name, [])
 
 
-def test_importing_the_app_pulls_in_nothing_heavy():
-    code = (
-        "import sys; from exporter import create_app; import exporter.app;"
-        f" print([m for m in {HEAVY!r} if m in sys.modules])"
-    )
-    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert answer.stdout.strip() == "[]"
+def loaded(code, names, **environ):
+    """Run the code in a fresh interpreter and say which of the modules it pulled in."""
+    told = f"import sys\n{code}\nprint([name for name in {names!r} if name in sys.modules], file=sys.stderr)"
+    command = [sys.executable, "-c", told]
+    return subprocess.run(
+        command, capture_output=True, text=True, check=True, env={**os.environ, **environ}
+    ).stderr.strip()
+
+
+def test_building_the_app_pulls_in_nothing_heavy(tmp_path):
+    code = "from exporter import create_app; create_app()"
+    assert loaded(code, HEAVY, EXPORTER_INSTANCE_PATH=str(tmp_path)) == "[]"
+
+
+def test_the_help_of_the_command_line_pulls_in_no_library_but_its_own():
+    code = """
+from exporter.__main__ import main
+sys.argv = ["exporter", "--help"]
+try:
+    main()
+except SystemExit as exc:
+    assert exc.code == 0
+"""
+    assert loaded(code, (*HEAVY, "flask", "sqlalchemy", "marshmallow", "rich")) == "[]"
