@@ -40,9 +40,8 @@ def parts_of(session: Session, select: bytes, whole: Relation | None) -> list[by
     """Cut a SELECT of a whole table into some that give each row once; only itself where that does not pay."""
     if whole is None or whole.query is not None or session.connection.info.server_version < RANGES:
         return [select]
-    session.rows(
-        b"SELECT FROM (\n" + select + b"\n) AS whole LIMIT 0"
-    )  # locks it as long as the snapshot lives
+    lock = b"SELECT FROM (\n" + select + b"\n) AS whole LIMIT 0"  # for as long as the transaction lives
+    session.rows(lock)
     measured = session.rows(MEASURE, [whole.schema, whole.name])
     size, block = measured[0] if measured else (0, 1)
     if size < SMALLEST:
