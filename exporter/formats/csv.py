@@ -85,9 +85,9 @@ class CsvWriter:
     def write_text(self, data: bytes) -> Sequence[int]:
         facts = csv_facts(data, len(self._columns), self._options["delimiter"], self._end)
         self._formulas += facts.formulas
-        for part in (data, self._end):
-            self._lines.feed(part)
-            self._sink.write(part)
+        self._lines.lines += facts.rows
+        self._sink.write(data)
+        self._sink.write(self._end)
         return facts.nulls
 
     def finish(self) -> None:

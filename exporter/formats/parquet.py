@@ -10,7 +10,7 @@ from exporter.formats.base import Stream, WriterRequest
 from exporter.sources.base import Column, Notice
 from exporter.sources.types import arrow_type
 
-MAX_HELD_BYTES = 64 << 20
+MAX_HELD_BYTES = 32 << 20
 GROUPS_BEFORE_GROWTH = (
     4096  # each group costs memory until the end, so that a long file must not have too many
 )

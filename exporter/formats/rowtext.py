@@ -1,7 +1,6 @@
 """Rows that a database spelled itself: what receipts and warnings say of them, counted from their bytes.
 
-A chunk that cannot hold a NULL or a formula is told by looking for pairs of bytes. Any other one is taken apart into
-cells at the separators outside quotes, all at once.
+All is done with masks of bits: which bytes are outside quotes, which of them part cells, and which cells are NULL.
 """
 
 import re
@@ -11,7 +10,20 @@ import numpy as np
 import pyarrow as pa
 
 from exporter.formats.base import TextUnclear
-from exporter.formats.counting import Places, Truths, Units, have_pair, one_of, places_outside
+from exporter.formats.counting import (
+    WORD,
+    Places,
+    Quotes,
+    Ranks,
+    Truths,
+    Units,
+    Words,
+    bits,
+    one_of,
+    places_of,
+    places_outside,
+    segments,
+)
 from exporter.sources.base import Cells, RowText
 
 _QUOTE, _NEWLINE, _NULL = ord('"'), ord("\n"), ord("n")
@@ -26,27 +38,35 @@ _MINUS_OR_EQUALS = ord("-"), 0xFF - (ord("-") ^ ord("="))
 class CsvFacts(NamedTuple):
     nulls: list[int]
     formulas: int
+    rows: int
 
 
 def csv_facts(data: bytes, width: int, delimiter: str, end: bytes) -> CsvFacts:
-    """Count rows' NULLs by column, and quoted cells that begin like a formula. Raises TextUnclear."""
+    """Count rows, their NULLs by column, and quoted cells that begin like a formula. Raises TextUnclear."""
     _check_encoding(data)
     starts, ends = delimiter.encode() + b"\n", delimiter.encode() + end[:1]
-    if not _may_hold_null(data, starts, ends) and not have_pair(data, _is_quote, _begins_formula):
-        return CsvFacts([0] * width, 0)
-    units = np.frombuffer(data, np.uint8)
-    separators = places_outside(data, starts)
-    _check_rows(units[separators] == _NEWLINE, width)
-    places = np.concatenate(([0], separators + 1))
-    first, second = _at(units, places), _at(units, places + 1)
-    empty = one_of(first, ends) | (places == len(units))
-    return CsvFacts(
-        _by_column(empty, width), int(np.count_nonzero((first == _QUOTE) & _begins_formula(second)))
-    )
+    quotes, ranks, rows, formulas = Quotes(), Ranks(), 1, 0
+    nulls = np.zeros(width, np.int64)
+    nulls[0] += data[:1] in {b"", *(bytes([byte]) for byte in ends)}
+    padded = np.frombuffer(data, np.uint8)
+    for start, units in segments(padded):
+        follow = _following(padded, start, len(units), ends[0])
+        outside = quotes.outside(units)
+        newlines = bits(units == _NEWLINE) & outside
+        separators = newlines | (bits(units == starts[0]) & outside)
+        empty = separators & bits(one_of(follow, ends))
+        nulls += _by_column(ranks.of(separators, empty) + 1, width)
+        rows += int(np.bitwise_count(newlines).sum())
+        formulas += _formulas(
+            data, start, bits((units == _QUOTE) & _begins_formula(follow)) & ~outside, starts
+        )
+    if ranks.separators + 1 != rows * width or quotes.inside:
+        raise TextUnclear("rows have more or fewer cells than there are columns")
+    return CsvFacts(nulls.tolist(), formulas, rows)
 
 
 def json_nulls(data: bytes, before: tuple[str, ...], between: str) -> list[int]:
-    """Count rows' NULLs by column. Raises TextUnclear.
+    """Count rows' NULLs by column: outside texts, no other word has an n. Raises TextUnclear.
 
     That is also where a text could be a number that JSON lacks, for only the reader of batches tells these apart.
     """
@@ -57,14 +77,16 @@ def json_nulls(data: bytes, before: tuple[str, ...], between: str) -> list[int]:
     if b"null" not in data:
         return [0] * width
     flat = data.replace(b"\\\\", b"__").replace(b'\\"', b"__") if b"\\" in data else data
-    units = np.frombuffer(flat, np.uint8)
-    separators = places_outside(flat, b"," if between[0] == "," else b",\n")
-    leads = np.array([len(literal.encode()) for literal in before], np.int64)
-    if (len(separators) + 1) % width:
+    quotes, ranks = Quotes(), Ranks()
+    nulls = np.zeros(width, np.int64)
+    between_cells = b"," if between[0] == "," else b",\n"
+    for _, units in segments(np.frombuffer(flat, np.uint8)):
+        outside = quotes.outside(units)
+        separators = bits(one_of(units, between_cells)) & outside
+        nulls += _by_column(ranks.of(separators, bits(units == _NULL) & outside), width)
+    if (ranks.separators + 1) % width or quotes.inside:
         raise TextUnclear("rows have more or fewer cells than there are columns")
-    starts = np.concatenate(([-len(between)], separators)).reshape(-1, width) + leads
-    starts[:, 0] += len(between)
-    return _by_column(_at(units, starts.ravel()) == _NULL, width)
+    return [int(count) for count in nulls]
 
 
 def first_rows(data: bytes, rows: int, row: RowText) -> bytes:
@@ -87,15 +109,17 @@ def _check_encoding(data: bytes) -> None:
         raise TextUnclear("a text is not valid UTF-8") from exc
 
 
-def _may_hold_null(data: bytes, starts: bytes, ends: bytes) -> bool:
-    """Whether a place where cells start is one where they end, be it at the edges of the chunk."""
-    if not data or data[0] in ends or data[-1] in starts:
-        return True
-    return have_pair(data, lambda units: one_of(units, starts), lambda units: one_of(units, ends))
+def _following(units: Units, start: int, count: int, last: int) -> Units:
+    """The bytes one place further; behind the very last one, what would end its cell."""
+    following = units[start + 1 : start + 1 + count]
+    return following if len(following) == count else np.append(following, np.uint8(last))
 
 
-def _is_quote(units: Units) -> Truths:
-    return one_of(units, b'"')
+def _formulas(data: bytes, start: int, quotes: Words, starts: bytes) -> int:
+    """Count the quotes that open a cell: the second of a doubled pair stands behind another quote."""
+    words, bit = places_of(quotes)
+    places = words * WORD + bit + start
+    return sum(place == 0 or data[place - 1] in starts for place in places.tolist())
 
 
 def _begins_formula(units: Units) -> Truths:
@@ -103,21 +127,5 @@ def _begins_formula(units: Units) -> Truths:
     return np.asarray(pairs[0] | pairs[1] | one_of(units, b"+@"))
 
 
-def _check_rows(is_newline: Truths, width: int) -> None:
-    """See that every row, and nothing else, has `width` cells."""
-    full = (len(is_newline) + 1) % width == 0
-    if not full or np.count_nonzero(is_newline) != np.count_nonzero(is_newline[width - 1 :: width]):
-        raise TextUnclear("rows have more or fewer cells than there are columns")
-    if not is_newline[width - 1 :: width].all():
-        raise TextUnclear("rows have more or fewer cells than there are columns")
-
-
-def _at(units: Units, places: Places) -> Units:
-    """The bytes at these places; beyond the end, the last one."""
-    if not len(units):
-        return np.zeros(len(places), np.uint8)
-    return np.asarray(units[np.minimum(places, len(units) - 1)])
-
-
-def _by_column(truths: Truths, width: int) -> list[int]:
-    return [int(count) for count in truths.reshape(-1, width).sum(axis=0)]
+def _by_column(cells: Places, width: int) -> Places:
+    return np.bincount(cells % width, minlength=width)

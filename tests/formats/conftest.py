@@ -3,11 +3,15 @@ from types import SimpleNamespace
 
 import pyarrow as pa
 import pytest
+from hypothesis import settings
 
 from exporter.formats import registry
 from exporter.formats.base import WriterRequest
 from exporter.formats.options import parse_options
 from exporter.sources.base import Column, Kind
+
+settings.register_profile("unhurried", deadline=None)  # a busy machine is no fault
+settings.load_profile("unhurried")
 
 
 def make_column(name, kind=Kind.TEXT, **facts):

@@ -227,3 +227,17 @@ def test_documents_and_binary_formats_are_not_left_to_a_database(column):
     assert writer_of("json", [column("a", Kind.ARRAY)])[2] is None
     assert registry.get("parquet").row_text((column("a"),), {}) is None
     assert registry.get("excel").row_text((column("a"),), {}) is None
+
+
+@pytest.mark.parametrize("name", ["csv", "json"])
+def test_nulls_are_counted_by_column_over_a_chunk_of_many_segments(column, name):
+    columns = [column("a"), column("b", Kind.INTEGER), column("c")]
+    count = 60_000
+    batch = batch_of(
+        pa.array([None if i % 7 == 0 else 'x"\\,\n=' for i in range(count)]),
+        pa.array([None if i % 11 == 0 else i for i in range(count)]),
+        pa.array([None if i % 13 == 0 else "=é" for i in range(count)]),
+    )
+    by_batches, by_text = both_ways(name, columns, [batch, batch.slice(5)])
+    assert by_text == by_batches
+    assert len(by_text[0]) > 4 * (1 << 18)
