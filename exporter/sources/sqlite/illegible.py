@@ -4,6 +4,9 @@ from collections.abc import Iterable, Sequence
 
 from exporter.errors import ValueUnwritable
 from exporter.sources.base import Column
+from exporter.sources.sqlite.parts import Range, RowIds
+from exporter.sources.sqlite.reflection import quoted
+from exporter.sources.sqlite.session import Session
 
 Texts = Sequence[bytes | None]
 
@@ -22,6 +25,15 @@ def unwritable(
             if not legible(text, encoding):
                 return ValueUnwritable(row=number, column=column.name, reason=reason)
     return ValueUnwritable(row=before + 1, column="?", reason=reason)
+
+
+def unwritable_in(
+    session: Session, row_ids: RowIds, part: Range, before: int, columns: Sequence[Column]
+) -> ValueUnwritable:
+    """Find the text in a part of a table, of whose rows `before` come before it."""
+    blobs = as_blobs([quoted(column.name) for column in columns])
+    sql = f"SELECT {blobs}{row_ids.within} ORDER BY {row_ids.name}"
+    return unwritable(session.execute(sql, (part.low, part.high)), before, columns, session.encoding)
 
 
 def legible(text: bytes | None, encoding: str) -> bool:

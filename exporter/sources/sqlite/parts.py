@@ -45,6 +45,11 @@ class RowIds:
     table: str
     name: str
 
+    @property
+    def within(self) -> str:
+        """Select from a range, given as the two parameters of its ends."""
+        return f" FROM {self.table} WHERE {self.name} BETWEEN ?1 AND ?2"
+
     def first(self, session: Session) -> int | None:
         rows = session.rows(f"SELECT {self.name} FROM {self.table} ORDER BY {self.name} LIMIT 1")
         return int(rows[0][0]) if rows else None
@@ -58,9 +63,7 @@ class RowIds:
         return int(found[0][0]) if found else None
 
     def count(self, session: Session, part: Range) -> int:
-        ((rows,),) = session.rows(
-            f"SELECT count(*) FROM {self.table} WHERE {self.name} BETWEEN ?1 AND ?2", (part.low, part.high)
-        )
+        ((rows,),) = session.rows(f"SELECT count(*){self.within}", (part.low, part.high))
         return int(rows)
 
 

@@ -6,6 +6,7 @@ import apsw
 
 from exporter.sources.base import (
     Form,
+    Reader,
     Relation,
     RelationSummary,
     RowEstimate,
@@ -19,6 +20,7 @@ from exporter.sources.sqlite import reflection
 from exporter.sources.sqlite.reader import SqliteReader
 from exporter.sources.sqlite.snapshot import Snapshot as Shared
 from exporter.sources.sqlite.stored import row_table
+from exporter.sources.sqlite.tablebatches import KINDS, TableBatches
 from exporter.sources.sqlite.textreader import UTF8, StatementText, TableText
 
 WRITERS_WAIT = (
@@ -53,7 +55,11 @@ class SqliteSource:
         rows = reflection.estimated_rows(self._session, reflection.find(self._session, whole.name))
         return None if rows is None else RowEstimate(rows=rows, kind="estimate")
 
-    def read(self, statement: Statement, form: Form, *, careful: bool = False) -> SqliteReader:
+    def read(self, statement: Statement, form: Form, *, careful: bool = False) -> Reader:
+        if form is Form.TYPED and not careful and self._session.encoding == UTF8:
+            table = row_table(self._session, statement.whole, statement.columns)
+            if table is not None and all(column.kind in KINDS for column in statement.columns):
+                return TableBatches(self._snapshot, table, statement.columns)
         return SqliteReader(self._session, statement, form, careful=careful)
 
     def read_text(self, statement: Statement, text: RowText) -> TextReader | None:

@@ -7,7 +7,7 @@ from itertools import islice
 from exporter.errors import QueryFailed, ValueUnwritable
 from exporter.sources.base import Cells, Column, Notice, RowText, Statement, TextChunk
 from exporter.sources.sqlite import textsql
-from exporter.sources.sqlite.illegible import as_blobs, legible, unwritable
+from exporter.sources.sqlite.illegible import as_blobs, legible, unwritable, unwritable_in
 from exporter.sources.sqlite.parts import PART_BYTES, Part, Parts, Range
 from exporter.sources.sqlite.query import around, chunked
 from exporter.sources.sqlite.reflection import quoted
@@ -67,7 +67,7 @@ class TableText:
     def chunks(self) -> Iterator[TextChunk]:
         for part in self._parts:
             if isinstance(part.value, Range):
-                raise self._misspelt(part.value)
+                raise unwritable_in(self._session, self._table.row_ids, part.value, self._rows, self.columns)
             self._rows += part.rows
             yield part.value
 
@@ -119,7 +119,7 @@ class TableText:
         )
         return (
             f"SELECT CAST(group_concat({row}, {self._between}) AS BLOB), count(*),"
-            f" count(CASE WHEN {textsql.has_blob(bare)} THEN 1 END){self._within()}"
+            f" count(CASE WHEN {textsql.has_blob(bare)} THEN 1 END){self._table.row_ids.within}"
         )
 
     def _cell(self, place: int, *, bare: bool) -> str:
@@ -128,23 +128,16 @@ class TableText:
             self._names[place], bare=bare, nullable=not bare or stored is None or stored.nullable
         )
 
-    def _within(self) -> str:
-        row_ids = self._table.row_ids
-        return f" FROM {row_ids.table} WHERE {row_ids.name} BETWEEN ?1 AND ?2"
-
     def _offenders(self, session: Session, part: Range) -> frozenset[int]:
         """Find the columns of a part that hold a value to be guarded."""
         found: list[int] = []
         for places in chunked(range(len(self._names)), SURVEYED):
             counts = [f"max({textsql.must_be_guarded(self._names[place])})" for place in places]
-            (row,) = session.rows(f"SELECT {', '.join(counts)}{self._within()}", (part.low, part.high))
+            (row,) = session.rows(
+                f"SELECT {', '.join(counts)}{self._table.row_ids.within}", (part.low, part.high)
+            )
             found += [place for place, offends in zip(places, row, strict=True) if offends]
         return frozenset(found)
-
-    def _misspelt(self, part: Range) -> ValueUnwritable:
-        sql = f"SELECT {as_blobs(self._names)}{self._within()} ORDER BY {self._table.row_ids.name}"
-        rows = self._session.execute(sql, (part.low, part.high))
-        return unwritable(rows, self._rows, self.columns, UTF8)
 
 
 class StatementText:

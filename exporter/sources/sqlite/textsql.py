@@ -59,8 +59,16 @@ def guarded(name: str, marks: Marks | None) -> str:
 
 def has_blob(names: Sequence[str]) -> str:
     """Tell that one of the values is a blob: these are greater than all others. Faster than to look at each one."""
+    return _reaches(names, "x''")
+
+
+def has_text_or_blob(names: Sequence[str]) -> str:
+    return _reaches(names, "''")
+
+
+def _reaches(names: Sequence[str], least: str) -> str:
     parts = [", ".join(f"ifnull({name}, 0)" for name in part) for part in chunked(names, ARGUMENTS)]
-    return " OR ".join(f"max('' COLLATE BINARY, {part}) >= x''" for part in parts) or "0"
+    return " OR ".join(f"max(0 COLLATE BINARY, {part}) >= {least}" for part in parts) or "0"
 
 
 def must_be_guarded(name: str) -> str:
@@ -128,7 +136,7 @@ class CsvBytes:
         """Give CSV of valid UTF-8."""
         data = self._bare(data, rows) if self._in_brackets else data
         if b"\\" in data:
-            data = _unescaped(data)
+            data = unescaped(data)
         return data.replace(self._null, b"").replace(self._infinity, b"Infinity")
 
     def _bare(self, data: bytes, rows: int) -> bytes:
@@ -138,7 +146,7 @@ class CsvBytes:
         return data[1:-1].replace(b"]" + self._between + b"[", self._between)
 
 
-def _unescaped(data: bytes) -> bytes:
+def unescaped(data: bytes) -> bytes:
     """Write texts as they are, but for quotes, which CSV doubles."""
     data = data.replace(rb"\\", _NO_UTF8)
     for escape, character in _ESCAPES:
