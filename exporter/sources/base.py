@@ -146,8 +146,8 @@ class SchemaBroken(Exception):
 class Cells(StrEnum):
     """How a cell is spelled in a row of text.
 
-    CSV: a NULL is nothing, a text stands in double quotes (doubled within), any other value is bare as PostgreSQL's
-    COPY spells it. JSON: as the writer of JSON spells it, compact.
+    CSV: a NULL is nothing, a text stands in double quotes (doubled within), any other value is bare, as
+    PostgreSQL's COPY or SQLite spells it. JSON: as the writer of JSON spells it, compact.
     """
 
     CSV = "csv"

@@ -3,6 +3,7 @@ r"""Which Arrow type carries a column, and how the exact spelling of a value loo
 Spelling: where a TEXT read delivers a string column for another kind, its values are written as PostgreSQL writes
 them in `COPY … TEXT` with `DateStyle=ISO`, `TimeZone=UTC`, `bytea_output=hex` and `extra_float_digits=1`:
 `t`/`f`, `2024-01-31 10:00:00.5`, `2024-01-31 10:00:00+00`, `\x00ff`, `{1,NULL,"a b"}`, `NaN`, `Infinity`, `infinity`.
+SQLite's finite reals are spelled as SQLite does: `5.0`, `1.0e+300`.
 
 Variant: a column of kind VARIANT is a struct of `kind` (a `Storage`) and `text` (the exact spelling), null where the
 value is NULL. SQLite needs it, for one column may hold values of every storage class.

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from exporter.sources.base import Column, Form, Kind, Reader, Relation, Source, Statement
 from exporter.sources.registry import SourceLimits, open_source
-from exporter.sources.types import Storage
+from exporter.sources.types import Storage, variant_type
 
 
 def limits(folder: Path, **changes: object) -> SourceLimits:
@@ -74,8 +74,27 @@ def read(
     """Read to the end; the table has one chunk a batch, and None for a schema that changed on the way."""
     reader = source.read(statement, form, careful=careful)
     batches = list(reader.batches())
+    if source.dialect == "sqlite":
+        batches = [_told_apart(batch, reader.columns) for batch in batches]
     schemas = {batch.schema for batch in batches}
     return reader, pa.Table.from_batches(batches) if len(schemas) == 1 else batches
+
+
+def _told_apart(batch: pa.RecordBatch, columns: tuple[Column, ...]) -> pa.RecordBatch:
+    """See numbers that come as SQLite spells them as what they are: integers have digits only."""
+    for place, column in enumerate(columns):
+        if column.kind is Kind.FLOAT and batch.schema.field(place).type == pa.string():
+            texts = batch.column(place)
+            kinds = [
+                text and (Storage.INTEGER if text.lstrip("-").isdecimal() else Storage.REAL)
+                for text in texts.to_pylist()
+            ]
+            structs = [
+                text and {"kind": kind, "text": text}
+                for kind, text in zip(kinds, texts.to_pylist(), strict=True)
+            ]
+            batch = batch.set_column(place, column.name, pa.array(structs, variant_type()))
+    return batch
 
 
 def values(batches: pa.Table | Iterable[pa.RecordBatch]) -> list[tuple[object, ...]]:

@@ -1,11 +1,13 @@
 """The statements that a read is made of, all around the caller's own, whose columns are named c0, c1, …"""
 
 from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 from exporter.sources.base import Column, Kind, Statement
 
 MAX_COLUMNS = 2000  # of one result, in SQLite as it is built by default
 SUM_PARTS = 400  # SQLite allows expressions up to 1000 deep
+T = TypeVar("T")
 NUMBERS = frozenset({Kind.INTEGER, Kind.FLOAT, Kind.BOOLEAN})
 
 
@@ -40,5 +42,5 @@ def _unused(sql: str) -> str:
     return name
 
 
-def chunked(items: Sequence[str], size: int) -> Iterable[Sequence[str]]:
+def chunked(items: Sequence[T], size: int) -> Iterable[Sequence[T]]:
     return (items[start : start + size] for start in range(0, len(items), size))

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from exporter.errors import QueryFailed, ValueUnwritable
 from exporter.sources.base import Column, Form, Kind, Notice, SchemaBroken, Statement
+from exporter.sources.sqlite.illegible import as_blobs, unwritable
 from exporter.sources.sqlite.query import MAX_COLUMNS, around, sized
 from exporter.sources.sqlite.session import Session
 from exporter.sources.sqlite.survey import survey
@@ -104,20 +105,8 @@ class SqliteReader:
     def _misspelt(self, before: int) -> ValueUnwritable:
         """Find the column of the row after `before` rows whose text is not what the file's encoding says."""
         names = [f"c{position}" for position in range(len(self.columns))]
-        texts = ", ".join(f"iif(typeof({name}) = 'text', CAST({name} AS BLOB), NULL)" for name in names)
-        row = next(self._execute(f"{around(self._statement, texts)} LIMIT 1 OFFSET {before}"))
-        bad = [position for position, text in enumerate(row) if not self._legible(text)]
-        column = self.columns[bad[0]].name if bad else "?"
-        return ValueUnwritable(
-            row=before + 1, column=column, reason=f"the text is not valid {self._session.encoding}"
-        )
-
-    def _legible(self, text: bytes | None) -> bool:
-        try:
-            (text or b"").decode(self._session.encoding)
-        except UnicodeDecodeError:
-            return False
-        return True
+        rows = self._execute(f"{around(self._statement, as_blobs(names))} LIMIT 1 OFFSET {before}")
+        return unwritable(rows, before, self.columns, self._session.encoding)
 
     def _arrays(self, rows: Rows) -> list[pa.Array]:
         return [
@@ -131,7 +120,7 @@ class SqliteReader:
         wanted = self._types[position]
         array = None if wanted is None else fitted(values, wanted)
         if array is not None:
-            return array
+            return spelled(values) if self._form is Form.TEXT and wanted == pa.float64() else array
         if self._form is Form.TEXT:
             return variant(values)
         raise self._broken(self.columns[position].name)

@@ -25,11 +25,14 @@ CHECKS_OF_A_GLANCE = 20
 class Session:
     """Everything that is asked of one SQLite file. Raises ExportFailed only, from every method.
 
-    `taken` is when the transaction took its snapshot. `encoding` is that of the file's texts.
+    `taken` is when the transaction took its snapshot. `encoding` is that of the file's texts. Sessions that read for
+    one statement share its `watch`. One that is not `holding` has no transaction: each statement sees the file anew.
     """
 
-    def __init__(self, path: Path, limits: SourceLimits) -> None:
-        self.watch = Watch(limits.statement_timeout)
+    def __init__(
+        self, path: Path, limits: SourceLimits, *, watch: Watch | None = None, holding: bool = True
+    ) -> None:
+        self.watch = watch or Watch(limits.statement_timeout)
         self._checks_left: int | None = None
         self._closing = Lock()
         self._closed = False
@@ -37,16 +40,17 @@ class Session:
             self._connection = apsw.Connection(_uri(path), flags=FLAGS)
         try:
             with self.failures():
-                self._begin(limits.busy_timeout)
+                self._begin(limits.busy_timeout, holding=holding)
         except BaseException:
             self.close()
             raise
 
-    def _begin(self, busy_timeout: float) -> None:
+    def _begin(self, busy_timeout: float, *, holding: bool) -> None:
         connection = self._connection
         connection.set_busy_timeout(round(busy_timeout * 1000))
         connection.execute("PRAGMA query_only = 1")
-        connection.execute("BEGIN")
+        if holding:
+            connection.execute("BEGIN")
         connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
         self.taken = datetime.now(UTC)
         self.encoding = str(connection.pragma("encoding"))
@@ -118,8 +122,24 @@ class Session:
         except apsw.Error as exc:
             raise failure(exc) from exc
 
+    def within(self, size: int, sql: str, parameters: Sequence[object]) -> list[tuple[Any, ...]] | None:
+        """Fetch a small result whole; None where a text, blob or row, read or made, has more bytes than `size`."""
+        before = self._connection.limit(apsw.SQLITE_LIMIT_LENGTH, size)
+        try:
+            return self.rows(sql, parameters)
+        except QueryFailed as exc:
+            if isinstance(exc.__cause__, apsw.TooBigError):
+                return None
+            raise
+        finally:
+            self._connection.limit(apsw.SQLITE_LIMIT_LENGTH, before)
+
     def interrupt(self) -> None:
         self.watch.interrupt()
+        self.stop()
+
+    def stop(self) -> None:
+        """End the running statement, from any thread; later ones run."""
         with self._closing:
             if not self._closed:
                 self._connection.interrupt()

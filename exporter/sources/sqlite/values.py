@@ -1,13 +1,17 @@
 """SQLite values as Arrow arrays: exact, or not at all."""
 
 from collections.abc import Callable, Sequence
-from math import isinf
+from math import copysign, isinf
+from threading import local
 
+import apsw
+import numpy as np
 import pyarrow as pa
 
 from exporter.sources.types import Storage, variant_type
 
 Values = Sequence[object]
+_SPELLED = "SELECT group_concat(concat(value), ' ') FROM carray(?)"
 MISFITS = (pa.ArrowInvalid, pa.ArrowTypeError)
 
 
@@ -28,9 +32,13 @@ def fitted(values: Values, wanted: pa.DataType) -> pa.Array | None:
         return None
 
 
-def spelled(values: Values) -> pa.Array:
+def spelled(values: Values) -> pa.StringArray:
     """Spell every value exactly, as text."""
-    return pa.array([_SPELL[type(value)](value) for value in values], pa.string())
+    reals = iter(_reals([value for value in values if isinstance(value, float)]))
+    return pa.array(
+        [next(reals) if isinstance(value, float) else _SPELL[type(value)](value) for value in values],
+        pa.string(),
+    )
 
 
 def variant(values: Values) -> pa.Array:
@@ -40,10 +48,31 @@ def variant(values: Values) -> pa.Array:
     return pa.StructArray.from_arrays([kinds, spelled(values)], fields=fields, mask=kinds.is_null())
 
 
-def _real(value: float) -> str:
+def _reals(values: list[float]) -> list[str]:
+    """Spell numbers as SQLite does, by SQLite itself: `exporter.sources.sqlite.textsql` must not differ."""
+    if not values:
+        return []
+    numbers = np.array(values)
+    texts = _speller.connection.execute(_SPELLED, (apsw.carray(numbers),)).get.split()
+    if not np.isfinite(numbers).all() or ((numbers == 0) & np.signbit(numbers)).any():
+        return [_signed(value, text) for value, text in zip(values, texts, strict=True)]
+    return list(texts)
+
+
+def _signed(value: float, text: str) -> str:
     if isinf(value):
         return "Infinity" if value > 0 else "-Infinity"
-    return repr(value)
+    return "-0.0" if value == 0 and copysign(1, value) < 0 else text
+
+
+class _Speller(local):
+    """Each thread's own connection to no file."""
+
+    def __init__(self) -> None:
+        self.connection = apsw.Connection(":memory:")
+
+
+_speller = _Speller()
 
 
 def _blob(value: bytes) -> str:
@@ -53,7 +82,6 @@ def _blob(value: bytes) -> str:
 _STORAGE = {int: Storage.INTEGER, float: Storage.REAL, str: Storage.TEXT, bytes: Storage.BLOB}
 _SPELL: dict[type, Callable[..., str | None]] = {
     int: str,
-    float: _real,
     str: str,
     bytes: _blob,
     type(None): lambda _: None,
