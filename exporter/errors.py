@@ -253,6 +253,12 @@ class DatabaseAway(Unavailable):
     code = "database_away"
 
 
+class StoreAway(Unavailable):
+    """The server's store of files does not answer: {reason}. Try again in a moment."""
+
+    code = "store_away"
+
+
 class DiskLow(ExporterError):
     """The server has too little free disk space for a new export. Delete old exports or ask an admin."""
 
@@ -311,6 +317,12 @@ class DiskFull(ExportFailed):
     """The server's disk is full. Free some space, then retry."""
 
     code = "disk_full"
+
+
+class StoreFailed(ExportFailed):
+    """The server could not write the file: {reason}. Retry it, or ask an admin to look at the disk."""
+
+    code = "store_failed"
 
 
 class FileTooLarge(ExportFailed):

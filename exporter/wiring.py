@@ -128,6 +128,7 @@ def _parts(
             max_rows=settings.max_rows,
             keep=timedelta(days=settings.retention_days) if settings.retention_days else None,
             lease_seconds=settings.lease_seconds,
+            max_attempts=settings.max_attempts,
         ),
         clock=clock,
     )
@@ -136,6 +137,7 @@ def _parts(
         stores.transitions,
         lease_seconds=settings.lease_seconds,
         max_attempts=settings.max_attempts,
+        ours=pulse.attempts,
         monotonic=time.monotonic,
     )
     return Parts(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from exporter.errors import ReceiptMismatch
+from exporter.failpoints import reach
 from exporter.formats.base import FormatEntry, Writer, WriterRequest
 from exporter.jobs.cancel import CancelToken
 from exporter.jobs.progress import Progress
@@ -133,10 +134,12 @@ def _pump(
 ) -> Written:
     for batch in pump.batches():
         token.check()
+        reach("batch")
         pump.writer.write(batch)
         progress.rows = pump.rows
     token.check()
     progress.phase = Phase.PUBLISHING
+    reach("before_finish")
     pump.writer.finish()
     if pump.writer.rows_in_file != pump.rows:
         raise ReceiptMismatch(read=pump.rows, written=pump.writer.rows_in_file)

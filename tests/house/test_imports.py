@@ -11,6 +11,7 @@ ROOT = Path(exporter.__file__).parent
 FLOORS = {
     "exporter.version": 0,
     "exporter.errors": 0,
+    "exporter.failpoints": 0,
     "exporter.log": 0,
     "exporter.settings": 1,
     "exporter.model": 1,
