@@ -99,7 +99,7 @@ class LocalStore:
         try:
             file = self._path(key).open("rb")
         except OSError as exc:
-            if exc.errno in ABSENT:
+            if exc.errno in ABSENT and self._staging.is_dir():  # the store itself is there
                 raise ArtifactGone from exc
             raise _away(exc) from exc
         try:
