@@ -6,21 +6,25 @@ Processes are forked from one that has the program loaded, so that a life costs 
 import errno
 import multiprocessing
 import os
+import resource
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from importlib import import_module
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 from exporter import create_app
+from exporter.cli import main as commands
 from exporter.errors import SourceBusy
 from exporter.failpoints import probing
-from exporter.jobs import runner
+from exporter.jobs import engine, runner
 from exporter.jobs.requests import JobRequest
 from exporter.model import JobStatus
 from exporter.settings import load_settings
@@ -29,7 +33,7 @@ from tests.client import API
 for heavy in ("formats.csv", "formats.json", "formats.parquet", "sources.sqlite.source", "app"):
     import_module(f"exporter.{heavy}")  # once, before a life is forked
 
-DEADLINE_SECONDS = 30
+DEADLINE_SECONDS = 60
 ENDED = {JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED}
 UNCOUNTED = {"beat"}  # comes with time and not with work
 TRACE, PROMISES = "trace", "promises"  # files beside the instance folder
@@ -259,7 +263,47 @@ def _all_ended(life: Life) -> bool:
     return not ({JobStatus.PENDING, JobStatus.PROCESSING} & tallies.keys())
 
 
-SCRIPTS = {"everything": everything, "recover": recover}
+def outgrow(life: Life, format_name: str) -> None:
+    """Write a file that is larger than the system lets this process write."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2 << 20, 2 << 20))
+    life.parts.engine.start()
+    life.export("endless", format=format_name)
+    life.parts.engine.stop(grace=10)
+
+
+def serve_stuck(life: Life, grace: str) -> None:
+    """Serve by the real command, with an export that holds its slot and hears nothing."""
+    folder = life.parts.settings.instance_path.parent
+    life.submit("many")
+
+    def stuck() -> None:
+        (folder / "stuck").touch()
+        while True:
+            if life.parts.engine.stopping:
+                (folder / "closed").touch()
+            time.sleep(0.01)
+
+    life.probe.scripted["batch"] = stuck
+    settings = replace(life.parts.settings, shutdown_grace_seconds=int(grace))
+    object.__setattr__(life.parts, "settings", settings)
+    engine.STOP_CHECK_SECONDS = 0.2
+    serve(life, port="0")
+
+
+def serve(life: Life, port: str = "") -> None:
+    """Serve by the real command, on the port that is written beside the instance."""
+    port = port or (life.parts.settings.instance_path.parent / "port").read_text()
+    commands.cli(["serve", "--port", port], obj=lambda: life.app)
+
+
+SCRIPTS = {
+    "everything": everything,
+    "recover": recover,
+    "serve": serve,
+    **{f"outgrow {name}": partial(outgrow, format_name=name) for name in ("csv", "json", "parquet", "excel")},
+    "serve with a stuck export": partial(serve_stuck, grace="1"),
+    "serve with a stuck export, patiently": partial(serve_stuck, grace="600"),
+}
 
 
 def _live(folder: str, script: str, plan: Plan | None) -> None:
@@ -270,12 +314,18 @@ def _live(folder: str, script: str, plan: Plan | None) -> None:
     sys.stderr.flush()
 
 
-def live(folder: Path, script: str, plan: Plan | None = None) -> int:
-    """Live one life to its end or to its fault; give the exit code, negative for a signal."""
+def spawn(folder: Path, script: str, plan: Plan | None = None) -> ForkServerProcess:
+    """Begin a life."""
     nursery = multiprocessing.get_context("forkserver")
     nursery.set_forkserver_preload([__name__])
     process = nursery.Process(target=_live, args=(str(folder), script, plan))
     process.start()
+    return process
+
+
+def live(folder: Path, script: str, plan: Plan | None = None) -> int:
+    """Live one life to its end or to its fault; give the exit code, negative for a signal."""
+    process = spawn(folder, script, plan)
     process.join(DEADLINE_SECONDS * 4)
     assert process.exitcode is not None, "a life that does not end"
     return process.exitcode

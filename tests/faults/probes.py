@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from exporter.failpoints import probing
 
-DEADLINE_SECONDS = 30
+DEADLINE_SECONDS = 60
 
 
 class Hold:
