@@ -101,7 +101,15 @@ def test_a_worker_that_froze_anywhere_and_was_taken_over_changes_nothing(
         job_id = admin.post("exports/", request).json["data"]["id"]
         hold.wait()
         living = other.extensions["exporter"].engine
-        living._parts.reaper.recover(now=services.clock())  # as if the lease were over
+
+        def taken_over():
+            living._parts.reaper.recover(
+                now=services.clock()
+            )  # as if the lease were over; a beat may be first
+            return admin.job(job_id)["status"] == "pending"
+
+        services.engine._dispatcher.stop()  # frozen as well
+        eventually(taken_over)
         living.start()
         job = admin.until(job_id, "completed")
         hold.go()
