@@ -278,6 +278,12 @@ class DatabaseUnreachable(ExporterError):
     code = "database_unreachable"
 
 
+class StoreAway(Unavailable):
+    """The server's store of files does not answer: {reason}. Try again in a moment."""
+
+    code = "store_away"
+
+
 class OwnerDisabled(ExporterError):
     """The schedule's owner may no longer sign in"""
 
@@ -348,6 +354,12 @@ class DiskFull(ExportFailed):
     """The server's disk is full. Free some space, then retry."""
 
     code = "disk_full"
+
+
+class StoreFailed(ExportFailed):
+    """The server could not write the file: {reason}. Retry it, or ask an admin to look at the disk."""
+
+    code = "store_failed"
 
 
 class FileTooLarge(ExportFailed):

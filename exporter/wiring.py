@@ -163,6 +163,7 @@ def _parts(
             max_rows=settings.max_rows,
             keep=_days(settings.retention_days),
             lease_seconds=settings.lease_seconds,
+            max_attempts=settings.max_attempts,
         ),
         clock=clock,
     )
@@ -171,6 +172,7 @@ def _parts(
         stores.transitions,
         lease_seconds=settings.lease_seconds,
         max_attempts=settings.max_attempts,
+        ours=pulse.attempts,
         monotonic=time.monotonic,
     )
     return Parts(

@@ -53,6 +53,11 @@ class Server:
         _, log = self.process.communicate(timeout=DEADLINE_SECONDS)
         return self.process.returncode, log
 
+    def stop_waiting(self):
+        """Wait for the end that a signal has begun."""
+        _, log = self.process.communicate(timeout=DEADLINE_SECONDS)
+        return self.process.returncode, log
+
     def call(self, method, path, body=None, **headers):
         request = urllib.request.Request(
             self.url + API + path, method=method, data=json.dumps(body).encode() if body is not None else None,

@@ -29,6 +29,7 @@ from exporter.errors import (
     QueueFull,
     SourceUnavailable,
     Stopping,
+    StoreAway,
     TemplateInactive,
     TransitionRefused,
     UserQueueFull,
@@ -57,7 +58,7 @@ POLL_AFTER_SECONDS = 1  # how long a client may well wait before it looks again
     statuses=(200, 201),
     takes=("Idempotency-Key",),
     gives=("Location",),
-    refuses=(TemplateInactive, KeyReused, UserQueueFull, QueueFull, Stopping, DiskLow),
+    refuses=(TemplateInactive, KeyReused, UserQueueFull, QueueFull, Stopping, StoreAway, DiskLow),
     request_example=examples.EXPORT_REQUEST,
     answer_example=examples.JOB_CREATED,
 )
@@ -166,7 +167,7 @@ def retry(job_id: str) -> Response:
     gives=("Content-Disposition", "Accept-Ranges"),
     conditional=True,
     ranged=True,
-    refuses=(JobNotFound, JobNotCompleted, ArtifactExpired, ArtifactGone),
+    refuses=(JobNotFound, JobNotCompleted, ArtifactExpired, ArtifactGone, StoreAway),
 )
 def download(job_id: str) -> Response:
     job = _asked(job_id)

@@ -32,10 +32,7 @@ def readyz() -> Response:
     if parts.engine.stopping:
         raise Stopping(retry_after=RETRY_AFTER_SECONDS)
     parts.database.ping()
-    try:
-        parts.artifacts.prepare()
-    except OSError as exc:
-        raise Unavailable("The artifact store cannot be written to", retry_after=RETRY_AFTER_SECONDS) from exc
+    parts.artifacts.prepare()
     if not parts.engine.running:
         raise Unavailable("The dispatcher does not run in this process", retry_after=RETRY_AFTER_SECONDS)
     return answer("ready")

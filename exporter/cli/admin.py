@@ -8,7 +8,7 @@ import click
 from exporter.cli.base import Verb, read_password, ready_services, services, services_command, upgrade_schema
 from exporter.cli.output import as_json, program, show_json
 from exporter.cli.users import create_user
-from exporter.errors import ExporterError
+from exporter.errors import ExporterError, StoreAway
 from exporter.model import Role
 
 if TYPE_CHECKING:
@@ -94,8 +94,8 @@ def _findings(parts: "Services") -> Iterator[tuple[str, str]]:
 def _store(parts: "Services") -> tuple[str, str]:
     try:
         free = parts.artifacts.free_bytes()
-    except OSError as exc:
-        return WRONG, f"store: {parts.settings.storage_url} cannot be used: {exc.strerror}"
+    except StoreAway as exc:
+        return WRONG, f"store: {parts.settings.storage_url} cannot be used: {exc.facts['reason']}"
     if not parts.artifacts.has_room():
         return WRONG, f"store: only {free:,} bytes free, below MIN_FREE_BYTES: free some disk space"
     return OK, f"store: {parts.settings.storage_url}, {free:,} bytes free"

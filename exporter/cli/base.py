@@ -160,6 +160,7 @@ def check_schema() -> None:
         found = schema_version(services().database.engine)
     if found is None:
         raise click.ClickException(f"The app database is not set up yet. Run: {program()} init")
+    _refuse_newer(found)
     if found != SCHEMA_VERSION:
         raise click.ClickException(
             f"The app database has schema {found}, this version needs {SCHEMA_VERSION}. Run: {program()} init"
@@ -167,11 +168,14 @@ def check_schema() -> None:
 
 
 def upgrade_schema() -> None:
-    """Create or upgrade the app database."""
+    """Create or upgrade the app database; one that a newer version made stops with one line."""
     from flask import current_app
     from flask_migrate import upgrade
 
+    from exporter.storage.database import schema_version
+
     with _reaching_database():
+        _refuse_newer(schema_version(services().database.engine))
         upgrade(directory=current_app.extensions["migrate"].directory)
 
 
@@ -186,6 +190,17 @@ def _reaching_database() -> Iterator[None]:
         cause = exc.__cause__ if isinstance(exc, DatabaseAway) else exc
         told = str(getattr(cause, "orig", None) or cause).strip().splitlines()
         raise DatabaseUnreachable(reason=told[0] if told else "no reason is told") from exc
+
+
+def _refuse_newer(found: str | None) -> None:
+    """Stop where only another program can help: there is no way back from a newer schema."""
+    from exporter.storage.tables import SCHEMA_VERSION
+
+    if found is not None and found > SCHEMA_VERSION:
+        raise click.ClickException(
+            f"The app database has schema {found}, made by a newer version of Exporter; this one knows"
+            f" {SCHEMA_VERSION}. Install that version again, or put back the copy made before the upgrade"
+        )
 
 
 def read_password() -> str:

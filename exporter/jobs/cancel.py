@@ -25,6 +25,7 @@ class CancelToken:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._flagged = threading.Event()
         self._reason: Reason | None = None
         self._interrupt: Callable[[], None] | None = None
 
@@ -37,6 +38,7 @@ class CancelToken:
         with self._lock:
             if self._reason is None:
                 self._reason = reason
+                self._flagged.set()
             if self._interrupt is not None:
                 self._interrupt()
 
@@ -44,6 +46,11 @@ class CancelToken:
         """Raise Cancelled if the flag is set."""
         if self._reason is not None:
             raise Cancelled(self._reason)
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass, but not past the flag. Raises Cancelled."""
+        self._flagged.wait(seconds)
+        self.check()
 
     @contextmanager
     def interrupting(self, interrupt: Callable[[], None]) -> Iterator[None]:

@@ -117,9 +117,7 @@ class Engine:
             if self._dispatcher is not None or self.stopping:
                 return
             parts = self._parts
-            parts.lock.acquire()
-            if parts.alone:
-                parts.reaper.recover(now=parts.clock())
+            self._take_instance()
             executor = self._executor = parts.make_executor(self._notify)
             dispatcher = self._dispatcher = parts.make_dispatcher(executor, only)
             parts.notices.queued = self._notify
@@ -131,6 +129,17 @@ class Engine:
             )
             self._housekeeper.start()
 
+    def _take_instance(self) -> None:
+        """Take the lock and recover; a recovery that fails gives the lock back, for the next try."""
+        parts = self._parts
+        parts.lock.acquire()
+        try:
+            if parts.alone:
+                parts.reaper.recover(now=parts.clock())
+        except BaseException:
+            parts.lock.release()
+            raise
+
     def close_door(self) -> None:
         """Hand out no more jobs; those that run go on."""
         self._closing.set()
@@ -141,19 +150,28 @@ class Engine:
         """Close the door, wait `grace` seconds for what runs, put the rest back in the queue. Say if all let go."""
         self.close_door()
         with self._guard:
-            if self._executor is None:
+            if self._executor is None or self._dispatcher is None:
                 return True
+            self._dispatcher.stop()  # one that was being started when the door was closed
             ended = self._executor.close(wait=grace)
             if not ended:
                 log.warning("the grace is over: running exports go back to the queue")
                 self._parts.pulse.cancel_all(Reason.STOPPING)
                 ended = self._executor.close(wait=STOP_CHECK_SECONDS)
+            if not ended:
+                self._give_up_stuck()
             if self._housekeeper is not None:
-                self._housekeeper.join()
+                self._housekeeper.join(STOP_CHECK_SECONDS)
             self._parts.pulse.stop()
             self._parts.lock.release()
             self._executor = None
             return ended
+
+    def _give_up_stuck(self) -> None:
+        try:
+            self._parts.pulse.release_all(now=self._parts.clock())
+        except DatabaseAway:
+            log.warning("stuck exports stay as they are: the app database does not answer")
 
     def _notify(self) -> None:
         if self._dispatcher is not None:

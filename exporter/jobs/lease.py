@@ -5,6 +5,7 @@ reaper trusts its own monotonic clock and the beat's number, never the wall cloc
 """
 
 import logging
+import math
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from exporter.errors import DatabaseAway, WorkerLost
+from exporter.failpoints import reach
 from exporter.jobs.cancel import CancelToken, Reason
 from exporter.jobs.progress import Progress
 from exporter.storage.jobs import JobStore, Lease
@@ -21,6 +23,7 @@ log = logging.getLogger(__name__)
 
 BEAT_SECONDS = 0.5
 BEATS_PER_LEASE = 4
+JOIN_SECONDS = 5.0  # a beat may wait for the app database, a stop may not
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +55,7 @@ class Pulse:
     def stop(self) -> None:
         self._wake.set()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(JOIN_SECONDS)
             self._thread = None
 
     @contextmanager
@@ -77,9 +80,21 @@ class Pulse:
         for running in self._snapshot():
             running.token.cancel(reason)
 
+    def attempts(self) -> frozenset[tuple[str, int]]:
+        """Give the job and the number of each attempt that runs in this process."""
+        return frozenset((running.job_id, running.attempt) for running in self._snapshot())
+
+    def release_all(self, *, now: datetime) -> None:
+        """Put back in the queue what would not let go, for this process is about to end."""
+        for running in self._snapshot():
+            reach("before_release_stuck")
+            if self._transitions.release(running.job_id, running.attempt, now=now):
+                log.warning("job %s did not let go; it goes back to the queue", running.job_id)
+
     def beat(self) -> None:
         """Beat once for all; an attempt whose row no longer matches is told to stop."""
         for running in self._snapshot():
+            reach("beat")
             try:
                 alive = self._transitions.beat(running.job_id, running.attempt, **running.progress.values())
             except DatabaseAway:
@@ -110,14 +125,18 @@ class Reaper:
         *,
         lease_seconds: float,
         max_attempts: int,
+        ours: Callable[[], frozenset[tuple[str, int]]],
         monotonic: Callable[[], float],
     ) -> None:
+        """Take as `ours` what tells the attempts that run in this process, which are never lost."""
         self._jobs = jobs
         self._transitions = transitions
         self._lease_seconds = lease_seconds
         self._max_attempts = max_attempts
+        self._ours = ours
         self._monotonic = monotonic
-        self._seen: dict[Lease, float] = {}
+        self._looked = -math.inf
+        self._seen: dict[Lease, float] = {}  # since when a beat has been looked at
 
     @property
     def every(self) -> float:
@@ -131,13 +150,38 @@ class Reaper:
         self._jobs.settle_stopped(now=now)
 
     def reap(self, *, now: datetime) -> None:
-        moment = self._monotonic()
-        self._seen = {lease: self._seen.get(lease, moment) for lease in self._jobs.leases()}
-        for lease, since in self._seen.items():
-            if moment - since >= self._lease_seconds:
+        """Look at every lease; take over what has not moved for one, and settle the cancelled that have not."""
+        ours = self._ours()
+        running, leaving = self._leases()
+        moment = self._look()
+        watched = [lease for lease in (*running, *leaving) if (lease.job_id, lease.attempt) not in ours]
+        self._seen = {lease: self._seen.get(lease, moment) for lease in watched}
+        for lease in watched:
+            if moment - self._seen[lease] < self._lease_seconds:
+                continue
+            if lease in leaving:
+                self._transitions.stopped(lease.job_id, lease.attempt, now=now)
+            else:
                 self._take(lease, now)
 
+    def _leases(self) -> tuple[list[Lease], list[Lease]]:
+        """Raise DatabaseAway, and then begin to count anew: nobody could beat either."""
+        try:
+            return self._jobs.leases(), self._jobs.letting_go()
+        except DatabaseAway:
+            self._seen.clear()
+            raise
+
+    def _look(self) -> float:
+        """Give the moment. Who slept for a lease knows nothing of what went on: others may have slept as well."""
+        moment = self._monotonic()
+        if moment - self._looked >= self._lease_seconds:
+            self._seen.clear()
+        self._looked = moment
+        return moment
+
     def _take(self, lease: Lease, now: datetime) -> None:
+        reach("before_take_over")
         status = self._transitions.take_over(
             lease.job_id,
             lease.attempt,
@@ -146,6 +190,7 @@ class Reaper:
             message=WorkerLost(attempts=self._max_attempts).message,
             now=now,
         )
+        reach("after_take_over")
         if status is not None:
             log.warning(
                 "job %s was taken over from a lost worker: %s",

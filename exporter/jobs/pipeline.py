@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from exporter.errors import ReceiptMismatch
+from exporter.failpoints import reach
 from exporter.formats.base import FormatEntry, TextUnclear, Writer, WriterRequest
 from exporter.jobs.cancel import CancelToken
 from exporter.jobs.feeds import BatchFeed, Feed, TextFeed
@@ -156,6 +157,7 @@ def _pump(work: Work, count: _Count, writer: Writer, token: CancelToken, progres
     with reading_ahead(feed.pieces(), size=feed.size, interrupt=interrupt, again=(TextUnclear,)) as pieces:
         for piece in pieces:
             token.check()
+            reach("batch")
             kept = count.kept(piece)
             if kept is not None:
                 count.add(kept, feed.write(writer, kept))
@@ -170,6 +172,7 @@ def _finished(
 ) -> Written:
     token.check()
     progress.phase = Phase.PUBLISHING
+    reach("before_finish")
     writer.finish()
     if writer.rows_in_file != count.rows:
         raise ReceiptMismatch(read=count.rows, written=writer.rows_in_file)

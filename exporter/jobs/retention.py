@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from exporter.audit import AuditService
+from exporter.failpoints import reach
 from exporter.storage.artifacts import LocalStore
 from exporter.storage.jobs import JobStore
 
@@ -38,6 +39,7 @@ class Sweeper:
     def sweep(self, *, dry_run: bool = False) -> Swept:
         """Remove what is due. The store is listed before the rows are read, so that no new file looks orphaned."""
         keys, staged = self._artifacts.keys(), self._artifacts.staged()
+        reach("sweep_listed")
         running = {f"{lease.job_id}-{lease.attempt}" for lease in self._jobs.leases()}
         expired = {job.id: job.artifact for job in self._jobs.expired(self._clock()) if job.artifact}
         swept = Swept(
@@ -53,10 +55,13 @@ class Sweeper:
     def _remove(self, swept: Swept, expired: dict[str, str]) -> None:
         for job_id, key in expired.items():
             self._jobs.forget_artifact(job_id, key)
+            reach("sweep_forgot")
             self._artifacts.delete(key)
         for key in swept.orphans:
+            reach("sweep_orphan")
             self._artifacts.delete(key)
         for key in swept.staged:
+            reach("sweep_staged")
             self._artifacts.discard_staged(key)
         if swept.expired or swept.orphans or swept.staged:
             log.info(

@@ -2,13 +2,25 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import count
+from typing import TypeVar
 
 from exporter.configuration import Configuration, RawConfiguration, parse_configuration
 from exporter.datasources import DatasourceService, relation_of
-from exporter.errors import DatabaseAway, DatasourceNotFound, ExporterError, ExportFailed, Internal, Invalid
+from exporter.errors import (
+    DatabaseAway,
+    DatasourceNotFound,
+    DiskFull,
+    ExporterError,
+    Internal,
+    Invalid,
+    SourceUnavailable,
+    StoreAway,
+)
+from exporter.failpoints import reach
 from exporter.formats.options import file_name
 from exporter.jobs.cancel import Cancelled, CancelToken, Reason
 from exporter.jobs.lease import Pulse, Running
@@ -18,22 +30,32 @@ from exporter.jobs.receipt import make_receipt, warnings_of
 from exporter.model import Datasource, Job, Outcome
 from exporter.query import compile_query, expected_rows
 from exporter.sources.base import Source
-from exporter.storage.artifacts import Finished, LocalStore
+from exporter.storage.artifacts import FULL, Finished, LocalStore
 from exporter.storage.jobs import JobStore
 from exporter.storage.transitions import JobTransitions
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
+UNEXPECTED = "job %s met an unexpected fault"
 LAST_WORD_RETRY_SECONDS = 0.5
+BACKOFF_SECONDS = 1.0
+MOST_BACKOFF_SECONDS = 15.0
+PASSING = (SourceUnavailable, DatabaseAway, StoreAway)  # faults that another attempt may not meet
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunnerRules:
-    """`max_rows` is the installation's ceiling, `keep` a file's life, `lease_seconds` how long a row stays ours."""
+    """`max_rows` is the installation's ceiling, `keep` a file's life, `lease_seconds` how long a row stays ours.
+
+    `max_attempts` bounds the attempts that end by a fault that may pass.
+    """
 
     max_rows: int | None
     keep: timedelta | None
     lease_seconds: float
+    max_attempts: int
 
 
 class Runner:
@@ -62,30 +84,41 @@ class Runner:
 
     def run(self, job_id: str) -> None:
         """Claim the job and bring it to an end; return at once if another was first."""
-        attempt = self._transitions.claim(job_id, worker=self._worker, now=self._clock())
-        job = self._jobs.get(job_id)
-        if attempt is None or job is None:
-            return
-        running = Running(job_id=job_id, attempt=attempt, token=CancelToken(), progress=Progress())
-        _log_transition(job, attempt, "processing")
         try:
-            with self._pulse.watching(running):
-                self._run(job, running)
+            self._bring_to_an_end(job_id)
         except DatabaseAway:
-            log.exception("job %s: its end could not be recorded; it will be taken over", job_id)
+            log.warning("job %s is left to be taken over: the app database does not answer", job_id)
 
-    def _run(self, job: Job, running: Running) -> None:
+    def _bring_to_an_end(self, job_id: str) -> None:
+        attempt = self._transitions.claim(job_id, worker=self._worker, now=self._clock())
+        reach("after_claim")
+        job = self._jobs.get(job_id)
+        delays = backoff()
+        delay = 0.0
+        while attempt is not None and job is not None:
+            running = Running(job_id=job_id, attempt=attempt, token=CancelToken(), progress=Progress())
+            with self._pulse.watching(running):
+                attempt = self._run(job, running, delay=delay)
+            delay = next(delays)
+
+    def _run(self, job: Job, running: Running, *, delay: float) -> int | None:
+        """Run one attempt after `delay` seconds. If a fault ended it that may pass, give the next one's number."""
         try:
+            running.token.wait(delay)
+            _log_transition(job, running.attempt, "processing")
             outcome = self._export(job, running)
         except Cancelled as exc:
             self._stopped(job, running, exc.reason)
+        except PASSING as exc:
+            return self._again(job, running, exc)
         except ExporterError as exc:
             self._failed(job, running, exc)
         except BaseException as exc:
-            log.exception("job %s met an unexpected fault", job.id, extra=_facts(job, running.attempt))
-            self._failed(job, running, Internal() if not isinstance(exc, MemoryError) else _out_of_memory())
+            log.exception(UNEXPECTED, job.id, extra=_facts(job, running.attempt))
+            self._failed(job, running, _told(exc))
         else:
             self._publish(job, running, outcome)
+        return None
 
     def _export(self, job: Job, running: Running) -> Outcome:
         """Write the file and give it its name; the row does not speak of it yet."""
@@ -99,6 +132,7 @@ class Runner:
             running.token.check()
             work = self._work(job, running, configuration, datasource, source)
             written = write_rows(work, running.token, running.progress)
+        reach("written")
         finished = _durable(written, running.token)
         now = self._clock()
         return Outcome(
@@ -151,10 +185,22 @@ class Runner:
         """
 
         def complete() -> bool:
+            reach("before_complete")
             done = self._transitions.complete(job.id, running.attempt, outcome, now=self._clock())
+            reach("after_complete")
             return done or self._speaks_of(outcome, job.id)
 
-        if self._say(complete):
+        try:
+            spoken = self._say(complete)
+        except DatabaseAway:
+            raise
+        except BaseException as exc:
+            log.exception(UNEXPECTED, job.id, extra=_facts(job, running.attempt))
+            self._failed(job, running, _told(exc))
+            if not self._speaks_of(outcome, job.id):
+                self._artifacts.delete(outcome.artifact)
+            return
+        if spoken:
             _log_transition(job, running.attempt, "completed", rows=outcome.row_count)
             return
         self._artifacts.delete(outcome.artifact)
@@ -165,6 +211,28 @@ class Runner:
         job = self._jobs.get(job_id)
         return job is not None and job.artifact == outcome.artifact
 
+    def _again(self, job: Job, running: Running, fault: ExporterError) -> int | None:
+        """Start the next attempt in this slot, if one is left; else the fault is the job's end."""
+        if running.token.reason is None:
+            reach("before_again")
+            following = self._say(
+                lambda: self._transitions.again(
+                    job.id,
+                    running.attempt,
+                    code=fault.code,
+                    message=fault.message,
+                    row_count=running.progress.rows,
+                    max_attempts=self._rules.max_attempts,
+                    now=self._clock(),
+                )
+            )
+            reach("after_again")
+            if following is not None:
+                _log_transition(job, running.attempt, "failed", code=fault.code, reason=fault.message)
+                return following
+        self._failed(job, running, fault)
+        return None
+
     def _failed(self, job: Job, running: Running, fault: ExporterError) -> None:
         if running.token.reason is not None:  # the interrupt itself surfaces as a failed query
             self._stopped(job, running, running.token.reason)
@@ -172,6 +240,7 @@ class Runner:
         message = _sentence(fault)
 
         def fail() -> bool:
+            reach("before_fail")
             return self._transitions.fail(
                 job.id,
                 running.attempt,
@@ -190,6 +259,7 @@ class Runner:
         """Say that the worker has let go; a job that stops with its server goes back to the queue."""
 
         def stopped() -> bool:
+            reach("before_stopped")
             if reason is Reason.STOPPING and self._transitions.release(
                 job.id, running.attempt, now=self._clock()
             ):
@@ -200,7 +270,7 @@ class Runner:
         self._say(stopped)
         _log_transition(job, running.attempt, "stopped", reason=reason.value)
 
-    def _say(self, word: Callable[[], bool]) -> bool:
+    def _say(self, word: Callable[[], T]) -> T:
         """Write the last word on a job, trying for as long as the lease may still be ours. Raises DatabaseAway."""
         deadline = time.monotonic() + self._rules.lease_seconds
         while True:
@@ -213,7 +283,7 @@ class Runner:
 
 
 def _durable(written: Written, token: CancelToken) -> Finished:
-    """Publish the staged file, or remove it. Raises Cancelled, DiskFull."""
+    """Publish the staged file, or remove it. Raises Cancelled, DiskFull or StoreFailed."""
     try:
         token.check()
         return written.staged.publish()
@@ -234,8 +304,18 @@ def _flat(errors: object) -> str:
     return str(errors)
 
 
-def _out_of_memory() -> ExportFailed:
-    return Internal("The server ran out of memory during this export. Narrow it, or ask an admin.")
+def backoff() -> Iterator[float]:
+    """Give how long to wait before each further attempt, in seconds: twice as long each time, up to a limit."""
+    return (min(MOST_BACKOFF_SECONDS, BACKOFF_SECONDS * 2.0**times) for times in count())
+
+
+def _told(exc: BaseException) -> ExporterError:
+    """Say of a fault that no rule knows what of it is a user's business."""
+    if isinstance(exc, MemoryError):
+        return Internal("The server ran out of memory during this export. Narrow it, or ask an admin.")
+    if isinstance(exc, OSError) and exc.errno in FULL:
+        return DiskFull()
+    return Internal()
 
 
 def _facts(job: Job, attempt: int) -> dict[str, object]:

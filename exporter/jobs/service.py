@@ -14,6 +14,7 @@ from exporter.errors import (
     JobProcessing,
     TransitionRefused,
 )
+from exporter.failpoints import reach
 from exporter.jobs.requests import Checked, JobRequest, RequestChecker
 from exporter.model import Attempt, Job, JobStatus, NewJob, Page, User
 from exporter.storage.artifacts import LocalStore
@@ -88,6 +89,7 @@ class JobService:
             raise DiskLow
         new = _new_job(request, user, checked)
         job, created = self._jobs.insert(new, now=now, limits=self._limits, key=kept, job_id=job_id)
+        reach("after_submit")
         if created and checked.template is not None:
             self._templates.count_use(checked.template)
         self._notices.queued()
@@ -114,6 +116,7 @@ class JobService:
         """Raise TransitionRefused."""
         if not self._transitions.cancel(job.id, now=self._clock()):
             raise TransitionRefused(action="cancel", status=self._again(job).status)
+        reach("after_cancel")
         self._notices.cancelled(job.id)
         return self._again(job)
 
@@ -121,6 +124,7 @@ class JobService:
         """Raise TransitionRefused, QueueFull or UserQueueFull."""
         if not self._transitions.retry(job.id, now=self._clock(), limits=self._limits):
             raise TransitionRefused(action="retry", status=self._again(job).status)
+        reach("after_retry")
         self._notices.queued()
         return self._again(job)
 
@@ -130,19 +134,22 @@ class JobService:
         if deleted is None:
             self._again(job)
             raise JobProcessing
+        reach("after_delete")
         if deleted.artifact is not None:
             self._artifacts.delete(deleted.artifact)
 
     def open_file(self, job: Job) -> BinaryIO:
-        """Open the finished file. Raises JobNotCompleted, ArtifactExpired or ArtifactGone."""
+        """Open the finished file. Raises JobNotCompleted, ArtifactExpired, ArtifactGone or StoreAway."""
         if job.status is not JobStatus.COMPLETED:
             raise JobNotCompleted(status=job.status)
         if job.artifact is None:
-            expired = job.expires_at is not None and job.expires_at <= self._clock()
-            raise ArtifactExpired if expired else ArtifactGone
+            raise self._absence(job)
         try:
-            return self._artifacts.open(job.artifact, size=job.file_size or 0)
+            return self._artifacts.open(job.artifact, size=job.file_size or 0, sha256=job.checksum or "")
         except ArtifactGone as exc:
+            now = self._again(job)
+            if now.artifact is None:  # swept since `job` was read
+                raise self._absence(now) from exc
             warning = {"code": exc.code, "count": 1, "message": exc.message}
             self._jobs.artifact_gone(job.id, job.artifact, warning)
             raise
@@ -152,6 +159,11 @@ class JobService:
         if job.receipt is None:
             raise JobNotCompleted(status=job.status)
         return job.receipt
+
+    def _absence(self, job: Job) -> ArtifactGone:
+        """Say why a completed job has no file: the sweep leaves no warning behind, and a hand does."""
+        lost = any(warning["code"] == ArtifactGone.code for warning in job.warnings)
+        return ArtifactGone() if lost else ArtifactExpired()
 
     def _again(self, job: Job) -> Job:
         now = self._jobs.get(job.id)

@@ -6,6 +6,7 @@ attempt in its name, so that no two attempts ever share one; whatever no row ref
 
 import errno
 import hashlib
+import logging
 import os
 import shutil
 from collections.abc import Iterator
@@ -14,11 +15,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from exporter.errors import ArtifactGone, DiskFull, FileTooLarge
+from exporter.errors import ArtifactGone, DiskFull, FileTooLarge, StoreAway, StoreFailed
+from exporter.failpoints import reach
+
+log = logging.getLogger(__name__)
 
 STAGING = ".staged"
 CHECK_DISK_EVERY_BYTES = 32 * 1024 * 1024
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP})
+HASH_BLOCK_BYTES = 1024 * 1024
+RETRY_AFTER_SECONDS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +35,16 @@ class Finished:
     key: str
     size: int
     sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stamp:
+    """What the system says of an untouched file; whoever writes to it changes `changed`, which nobody can set."""
+
+    inode: int
+    size: int
+    modified: int
+    changed: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,48 +62,87 @@ class LocalStore:
         self._root = root
         self._staging = root / STAGING
         self._limits = limits
+        self._whole: dict[str, Stamp] = {}  # files that had their sha256 when this process last looked
 
     def prepare(self) -> None:
-        self._staging.mkdir(mode=0o700, parents=True, exist_ok=True)
+        """Raise StoreAway."""
+        try:
+            self._staging.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as exc:
+            raise _away(exc) from exc
 
     def free_bytes(self) -> int:
+        """Raise StoreAway."""
         self.prepare()
-        return shutil.disk_usage(self._root).free
+        try:
+            return shutil.disk_usage(self._root).free
+        except OSError as exc:
+            raise _away(exc) from exc
 
     def has_room(self) -> bool:
+        """Raise StoreAway."""
         return not self._limits.min_free or self.free_bytes() >= self._limits.min_free
 
     def stage(self, key: str) -> "StagedFile":
-        """Open a new staged file for `key`. Raises DiskFull."""
-        self.prepare()
-        with full_disk():
+        """Open a new staged file for `key`. Raises DiskFull or StoreFailed."""
+        with failures():
+            self._staging.mkdir(mode=0o700, parents=True, exist_ok=True)
+            reach("staging")
             return StagedFile(self, self._staging / key, self._path(key), self._limits)
 
-    def open(self, key: str, *, size: int) -> BinaryIO:
-        """Open a published file for reading. Raises ArtifactGone if it is missing or of another size."""
+    def open(self, key: str, *, size: int, sha256: str) -> BinaryIO:
+        """Open a published file for reading.
+
+        Raises ArtifactGone if it is missing or not as it was written, StoreAway if that cannot be said. A file that
+        was touched since this process last saw it whole is hashed again; so is each one once after a start.
+        """
         try:
             file = self._path(key).open("rb")
         except OSError as exc:
-            raise ArtifactGone from exc
-        if os.fstat(file.fileno()).st_size != size:
+            if exc.errno in ABSENT and self._staging.is_dir():  # the store itself is there
+                raise ArtifactGone from exc
+            raise _away(exc) from exc
+        try:
+            self._check_whole(key, file, size=size, sha256=sha256)
+        except BaseException:
             file.close()
-            raise ArtifactGone
+            raise
         return file
 
     def delete(self, key: str) -> None:
-        self._path(key).unlink(missing_ok=True)
+        """Remove a file that no row speaks of any more; one that cannot be removed now is left to the sweep."""
+        self._whole.pop(key, None)
+        _remove(self._path(key))
 
     def keys(self) -> set[str]:
-        """Give the published keys, referred to or not."""
-        self.prepare()
-        return {path.name for path in self._root.iterdir() if path.is_file()}
+        """Give the published keys, referred to or not. Raises StoreAway."""
+        return self._names(self._root)
 
     def staged(self) -> set[str]:
-        self.prepare()
-        return {path.name for path in self._staging.iterdir()}
+        """Raise StoreAway."""
+        return self._names(self._staging)
 
     def discard_staged(self, key: str) -> None:
-        (self._staging / Path(key).name).unlink(missing_ok=True)
+        _remove(self._staging / Path(key).name)
+
+    def published(self, key: str, file: BinaryIO) -> None:
+        """Remember how a file looks that is whole."""
+        self._whole[key] = _stamp(file)
+
+    def _check_whole(self, key: str, file: BinaryIO, *, size: int, sha256: str) -> None:
+        stamp = _stamp(file)
+        if self._whole.get(key) == stamp:
+            return
+        if stamp.size != size or _digest(file) != sha256:
+            raise ArtifactGone
+        self._whole[key] = stamp
+
+    def _names(self, folder: Path) -> set[str]:
+        self.prepare()
+        try:
+            return {path.name for path in folder.iterdir() if path.is_file()}
+        except OSError as exc:
+            raise _away(exc) from exc
 
     def _path(self, key: str) -> Path:
         if Path(key).name != key or key.startswith("."):
@@ -110,7 +166,7 @@ class StagedFile:
     def write(self, data: Any, /) -> int:
         view = memoryview(data).cast("B")
         self._check_limits(len(view))
-        with full_disk():
+        with failures():
             self._write_all(view)
         self._hash.update(view)
         self._size += len(view)
@@ -123,19 +179,30 @@ class StagedFile:
         return self._size
 
     def publish(self) -> Finished:
-        """Make the file durable and give it its final name. Raises DiskFull."""
-        with full_disk():
-            os.fsync(self._file.fileno())
-            self._file.close()
-            self._path.rename(self._final)
-            _sync_folder(self._final.parent)
+        """Make the file durable and give it its final name. Raises DiskFull or StoreFailed, and then leaves no file."""
+        try:
+            with failures():
+                self._publish()
+        except BaseException:
+            _remove(self._final)  # no row speaks of it
+            raise
         return Finished(key=self._final.name, size=self._size, sha256=self._hash.hexdigest())
 
     def discard(self) -> None:
-        """Close and remove; may follow any other call but a successful `publish`."""
+        """Close and remove; may follow any other call but a successful `publish`. Never raises."""
         with suppress(OSError):
             self._file.close()
-        self._path.unlink(missing_ok=True)
+        _remove(self._path)
+
+    def _publish(self) -> None:
+        reach("before_fsync")
+        os.fsync(self._file.fileno())
+        reach("before_rename")
+        self._path.rename(self._final)
+        reach("after_rename")
+        _sync_folder(self._final.parent)
+        self._store.published(self._final.name, self._file)
+        self._file.close()
 
     def _write_all(self, view: memoryview) -> None:
         while view:
@@ -153,14 +220,47 @@ class StagedFile:
 
 
 @contextmanager
-def full_disk() -> Iterator[None]:
-    """Turn the system's several ways of saying that the disk is full into DiskFull."""
+def failures() -> Iterator[None]:
+    """Say what the system refused: DiskFull for its several ways of telling that, else StoreFailed."""
     try:
         yield
     except OSError as exc:
-        if exc.errno in FULL:
-            raise DiskFull from exc
-        raise
+        raise write_failure(exc) from exc
+
+
+def write_failure(exc: OSError) -> DiskFull | StoreFailed:
+    return DiskFull() if exc.errno in FULL else StoreFailed(reason=exc.strerror or str(exc))
+
+
+def _away(exc: OSError) -> StoreAway:
+    log.error("the artifact store does not answer: %s", exc)
+    return StoreAway(reason=exc.strerror or str(exc), retry_after=RETRY_AFTER_SECONDS)
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as exc:
+        log.warning("%s could not be removed, the sweep will try again: %s", path.name, exc.strerror)
+
+
+def _stamp(file: BinaryIO) -> Stamp:
+    found = os.fstat(file.fileno())
+    return Stamp(
+        inode=found.st_ino, size=found.st_size, modified=found.st_mtime_ns, changed=found.st_ctime_ns
+    )
+
+
+def _digest(file: BinaryIO) -> str:
+    """Hash a whole file. Raises StoreAway."""
+    found = hashlib.sha256()
+    try:
+        while block := file.read(HASH_BLOCK_BYTES):
+            found.update(block)
+        file.seek(0)
+    except OSError as exc:
+        raise _away(exc) from exc
+    return found.hexdigest()
 
 
 def _sync_folder(folder: Path) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy.sql import text
 from exporter.errors import DatabaseAway
 
 BUSY_SECONDS = 10.0
+FROZEN_SECONDS = 30.0
 LAST_OFFSET = 2**62  # of a page; beyond, a database has no such number
 RETRY_AFTER_SECONDS = 5
 
@@ -71,7 +72,15 @@ def engine_options(url: str) -> dict[str, Any]:
     """Give the engine's options for a database URL."""
     if url.startswith("sqlite:"):
         return {"connect_args": {"timeout": BUSY_SECONDS, "check_same_thread": False}}
-    return {"pool_pre_ping": True, "pool_size": 10, "max_overflow": 10, "pool_timeout": BUSY_SECONDS}
+    connect = {"connect_timeout": round(BUSY_SECONDS) or 1, "options": _timeouts()}
+    pool = {"pool_pre_ping": True, "pool_size": 10, "max_overflow": 10, "pool_timeout": BUSY_SECONDS}
+    return {**pool, "connect_args": connect}
+
+
+def _timeouts() -> str:
+    """Keep a server that froze in the middle of a transaction from holding up the others."""
+    times = {"lock_timeout": BUSY_SECONDS, "idle_in_transaction_session_timeout": FROZEN_SECONDS}
+    return " ".join(f"-c {name}={round(seconds * 1000)}" for name, seconds in times.items())
 
 
 def prepare_engine(engine: Engine) -> None:

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from sqlalchemy import Row, Select, delete, func, insert, null, select, update
 from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.sql.elements import ColumnElement
 
 from exporter.errors import KeyReused
 from exporter.model import Attempt, Job, JobStatus, NewJob, Page, Phase
@@ -211,9 +212,15 @@ class JobStore:
             return {row[0]: row[1] for row in connection.execute(statement)}
 
     def leases(self) -> list[Lease]:
-        statement = select(JobRow.id, JobRow.attempt, JobRow.beat, JobRow.worker).where(
-            JobRow.status == JobStatus.PROCESSING.value
-        )
+        """Give the running jobs' leases."""
+        return self._leases(JobRow.status == JobStatus.PROCESSING.value)
+
+    def letting_go(self) -> list[Lease]:
+        """Give the leases of cancelled jobs whose worker has not let go yet."""
+        return self._leases(JobRow.status == JobStatus.CANCELLED.value, JobRow.stopped_at.is_(None))
+
+    def _leases(self, *chosen: ColumnElement[bool]) -> list[Lease]:
+        statement = select(JobRow.id, JobRow.attempt, JobRow.beat, JobRow.worker).where(*chosen)
         with self._database.read() as connection:
             rows = connection.execute(statement)
             return [Lease(job_id=r.id, attempt=r.attempt, beat=r.beat, worker=r.worker) for r in rows]
@@ -285,13 +292,11 @@ class JobStore:
         with self._database.write() as connection:
             connection.execute(statement)
 
-    def settle_stopped(self, *, now: datetime, workers: Sequence[str] | None = None) -> None:
-        """Note as stopped the cancelled jobs whose worker no longer exists (None: no worker does)."""
+    def settle_stopped(self, *, now: datetime) -> None:
+        """Note as stopped all cancelled jobs: no worker exists any more."""
         statement = update(JobRow).where(
             JobRow.status == JobStatus.CANCELLED.value, JobRow.stopped_at.is_(None)
         )
-        if workers is not None:
-            statement = statement.where(JobRow.worker.in_(workers))
         with self._database.write() as connection:
             connection.execute(statement.values(stopped_at=now))
 

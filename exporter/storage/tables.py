@@ -171,7 +171,7 @@ class JobRow(Base):
     error_code: Mapped[str | None] = mapped_column(String(64))
     error_message: Mapped[str | None] = mapped_column(Text)
     attempt: Mapped[int]
-    crashes: Mapped[int]  # attempts lost with their worker since the last submit or retry
+    crashes: Mapped[int]  # attempts lost to a dead worker or a passing fault, since submit or retry
     worker: Mapped[str | None] = mapped_column(String(100))
     beat: Mapped[int] = mapped_column(BigInteger)
     created_at: Mapped[datetime]

@@ -61,16 +61,61 @@ class JobTransitions:
             return number
 
     def beat(self, job_id: str, attempt: int, **progress: Any) -> bool:
-        """Renew the lease and note the progress; False means cancelled or taken over: stop and write nothing."""
+        """Renew the lease and note the progress; False means cancelled or taken over: stop and write nothing.
+
+        A worker that has yet to let go of a cancelled job still renews its lease.
+        """
+        ours = update(JobRow).where(JobRow.id == job_id, JobRow.attempt == attempt)
+        runs = ours.where(JobRow.status == JobStatus.PROCESSING.value)
+        lets_go = ours.where(JobRow.status == JobStatus.CANCELLED.value, JobRow.stopped_at.is_(None))
+        with self._database.write() as connection:
+            if connection.execute(runs.values(beat=JobRow.beat + 1, **progress)).rowcount == 1:
+                return True
+            connection.execute(lets_go.values(beat=JobRow.beat + 1))
+            return False
+
+    def again(
+        self,
+        job_id: str,
+        attempt: int,
+        *,
+        code: str,
+        message: str,
+        row_count: int,
+        max_attempts: int,
+        now: datetime,
+    ) -> int | None:
+        """End an attempt by a fault that may pass and start the next one in its place; return its number.
+
+        None: there have been enough, or the job is another's by now. The budget is the one of lost workers.
+        """
+        fresh = {"phase": Phase.QUEUED, "progress": 0, "rows_total": None, "rows_total_kind": None}
         statement = (
             update(JobRow)
             .where(
-                JobRow.id == job_id, JobRow.attempt == attempt, JobRow.status == JobStatus.PROCESSING.value
+                JobRow.id == job_id,
+                JobRow.attempt == attempt,
+                JobRow.status == JobStatus.PROCESSING.value,
+                JobRow.crashes + 1 < max_attempts,
             )
-            .values(beat=JobRow.beat + 1, **progress)
+            .values(
+                attempt=JobRow.attempt + 1,
+                crashes=JobRow.crashes + 1,
+                row_count=None,
+                started_at=now,
+                **fresh,
+            )
+            .returning(JobRow.attempt)
+        )
+        ending = _Ending(
+            outcome=JobStatus.FAILED.value, now=now, code=code, message=message, row_count=row_count
         )
         with self._database.write() as connection:
-            return connection.execute(statement).rowcount == 1
+            number = connection.execute(statement).scalar_one_or_none()
+            if number is not None:
+                _close_attempt(connection, job_id, attempt, ending, rows=row_count)
+                connection.execute(insert(AttemptRow).values(job_id=job_id, number=number, started_at=now))
+            return number
 
     def complete(self, job_id: str, attempt: int, outcome: Outcome, *, now: datetime) -> bool:
         values = {

@@ -12,6 +12,7 @@ ROOT = Path(exporter.__file__).parent
 FLOORS = {
     "exporter.version": 0,
     "exporter.errors": 0,
+    "exporter.failpoints": 0,
     "exporter.log": 0,
     "exporter.secretkey": 0.5,
     "exporter.settings": 1,

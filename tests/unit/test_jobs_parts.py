@@ -2,9 +2,11 @@
 
 import threading
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 
 import pytest
 
+from exporter.errors import DatabaseAway
 from exporter.jobs.cancel import Cancelled, CancelToken, Reason
 from exporter.jobs.dispatcher import next_turn
 from exporter.jobs.engine import AlreadyServed, InstanceLock
@@ -12,6 +14,7 @@ from exporter.jobs.executors import PoolClosed, ThreadExecutor
 from exporter.jobs.lease import Reaper
 from exporter.jobs.progress import Progress
 from exporter.jobs.retention import orphans
+from exporter.jobs.runner import backoff
 from exporter.model import Phase
 from exporter.sources.base import RowEstimate
 from exporter.storage.jobs import Lease, Waiting
@@ -78,11 +81,18 @@ class Rows:
     def leases(self):
         return self.rows
 
+    def letting_go(self):
+        return []
+
     def settle_stopped(self, *, now):
         self.taken.append("settled")
 
     def take_over(self, job_id, attempt, **facts):
         self.taken.append((job_id, facts["beat"]))
+
+
+def make_reaper(rows, monotonic, ours=frozenset):
+    return Reaper(rows, rows, lease_seconds=15, max_attempts=3, ours=ours, monotonic=monotonic)
 
 
 def lease(beat):
@@ -91,7 +101,7 @@ def lease(beat):
 
 def test_a_beat_that_stands_still_for_a_lease_is_taken_over_whatever_the_wall_clock_says():
     moment, rows = [0.0], Rows(lease(1))
-    reaper = Reaper(rows, rows, lease_seconds=15, max_attempts=3, monotonic=lambda: moment[0])
+    reaper = make_reaper(rows, lambda: moment[0])
     reaper.reap(now=NOW)
     moment[0] = 14
     reaper.reap(now=NOW + timedelta(hours=1))
@@ -107,9 +117,58 @@ def test_a_beat_that_stands_still_for_a_lease_is_taken_over_whatever_the_wall_cl
     assert rows.taken == [("j", 2)]
 
 
+def test_time_without_the_app_database_is_nobodys_silence():
+    moment, rows = [0.0], Rows(lease(1))
+    reaper = make_reaper(rows, lambda: moment[0])
+    reaper.reap(now=NOW)
+    moment[0] = 14
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rows, "leases", lambda: (_ for _ in ()).throw(DatabaseAway(retry_after=1)))
+        with pytest.raises(DatabaseAway):
+            reaper.reap(now=NOW)
+    for moment[0] in (20, 34):
+        reaper.reap(now=NOW)
+    assert rows.taken == []
+    moment[0] = 35
+    reaper.reap(now=NOW)
+    assert rows.taken == [("j", 1)]
+
+
+def test_a_reaper_that_slept_itself_begins_to_count_anew():
+    moment, rows = [0.0], Rows(lease(1))
+    reaper = make_reaper(rows, lambda: moment[0])
+    reaper.reap(now=NOW)
+    for moment[0] in (3600, 3614):
+        reaper.reap(now=NOW)
+    assert rows.taken == []
+    moment[0] = 3615
+    reaper.reap(now=NOW)
+    assert rows.taken == [("j", 1)]
+
+
+def test_an_attempt_of_this_process_is_never_lost():
+    moment, rows = [0.0], Rows(lease(1))
+    reaper = make_reaper(rows, lambda: moment[0], lambda: frozenset({("j", 1)}))
+    for moment[0] in range(0, 60, 10):
+        reaper.reap(now=NOW)
+    assert rows.taken == []
+
+
+def test_further_attempts_wait_twice_as_long_each_time_up_to_a_limit():
+    assert list(islice(backoff(), 6)) == [1, 2, 4, 8, 15, 15]
+
+
+def test_a_token_that_waits_wakes_at_its_flag():
+    token = CancelToken()
+    token.wait(0)
+    token.cancel(Reason.STOPPING)
+    with pytest.raises(Cancelled):
+        token.wait(3600)
+
+
 def test_the_only_process_takes_over_at_once_when_it_starts():
     rows = Rows(lease(7))
-    Reaper(rows, rows, lease_seconds=15, max_attempts=3, monotonic=lambda: 0.0).recover(now=NOW)
+    make_reaper(rows, lambda: 0.0).recover(now=NOW)
     assert rows.taken == [("j", 7), "settled"]
 
 
