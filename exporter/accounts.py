@@ -4,7 +4,15 @@ import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from exporter.errors import Invalid, LastAdmin, TokenNotFound, TooManyLogins, UserNotFound, WrongCredentials
+from exporter.errors import (
+    Invalid,
+    LastAdmin,
+    NameTaken,
+    TokenNotFound,
+    TooManyLogins,
+    UserNotFound,
+    WrongCredentials,
+)
 from exporter.model import Role, Token, User
 from exporter.naming import check_name
 from exporter.storage import secrets
@@ -64,12 +72,39 @@ class LoginThrottle:
 
 class AccountService:
     def __init__(
-        self, users: UserStore, tokens: TokenStore, throttle: LoginThrottle, clock: Callable[[], datetime]
+        self,
+        users: UserStore,
+        tokens: TokenStore,
+        throttle: LoginThrottle,
+        clock: Callable[[], datetime],
+        *,
+        setup_code: str,
     ) -> None:
         self._users = users
         self._tokens = tokens
         self._throttle = throttle
         self._clock = clock
+        self._setup_code = setup_code
+        self._setting_up = threading.Lock()
+
+    def needs_admin(self) -> bool:
+        """Say whether the server is so new that nobody can sign in."""
+        return not self._users.all()
+
+    def create_first_admin(self, username: str, password: str, *, code: str, address: str) -> User:
+        """Create the admin of a new server for whoever can read its log. Raises Invalid or TooManyLogins."""
+        names = ("setup", f"address:{address}")
+        self._throttle.check(*names)
+        with self._setting_up:
+            if not self.needs_admin():
+                raise Invalid({"code": "This server has a user already. Sign in instead."})
+            if not secrets.same(code.strip().upper(), self._setup_code):
+                self._throttle.failed(*names)
+                raise Invalid({"code": "This is not the code that the server printed when it started"})
+            try:
+                return self.create_user(username, password, role=Role.ADMIN)
+            except NameTaken as exc:  # another process was a moment earlier
+                raise Invalid({"username": exc.message}) from exc
 
     def create_user(self, username: str, password: str, *, role: Role) -> User:
         """Raise Invalid or NameTaken."""
@@ -86,6 +121,9 @@ class AccountService:
         if user is None:
             raise UserNotFound(f"There is no user named {username!r}")
         return user
+
+    def user_of(self, user_id: str) -> User | None:
+        return self._users.get(user_id)
 
     def only_admin(self) -> User | None:
         """Give the admin whom a command acts for when it names nobody: the only active one."""
@@ -104,12 +142,28 @@ class AccountService:
         self._users.set_password_hash(user.id, secrets.hash_password(password))
         self._users.end_sessions(user.id)
 
+    def change_password(self, user: User, *, old: str, new: str, address: str) -> User:
+        """Change one's own password and end the other sessions. Raises WrongCredentials, TooManyLogins or Invalid."""
+        _check_password(new)
+        self.log_in(user.username, old, address=address)
+        self.set_password(user, new)
+        return self.user_named(user.username)
+
+    def set_role(self, user: User, role: Role) -> None:
+        """Raise LastAdmin."""
+        if role is not Role.ADMIN:
+            self._check_another_admin(user)
+        self._users.set_role(user.id, role)
+
     def disable(self, user: User) -> None:
         """Keep the user out and end all sessions. Raises LastAdmin."""
-        if user.is_admin and not any(each.id != user.id for each in self._admins()):
-            raise LastAdmin
+        self._check_another_admin(user)
         self._users.set_active(user.id, active=False)
         self._users.end_sessions(user.id)
+
+    def _check_another_admin(self, user: User) -> None:
+        if user.is_admin and not any(each.id != user.id for each in self._admins()):
+            raise LastAdmin
 
     def log_in(self, username: str, password: str, *, address: str) -> User:
         """Raise WrongCredentials, whatever exactly was wrong, or TooManyLogins."""

@@ -28,7 +28,7 @@ from exporter.storage.database import Database
 from exporter.storage.datasources import DatasourceStore
 from exporter.storage.jobs import JobStore
 from exporter.storage.room import QueueLimits
-from exporter.storage.secrets import Vault
+from exporter.storage.secrets import Vault, setup_code
 from exporter.storage.templates import TemplateStore
 from exporter.storage.transitions import JobTransitions
 from exporter.storage.users import TokenStore, UserStore
@@ -85,7 +85,11 @@ def build_services(
         settings=settings,
         database=database,
         accounts=AccountService(
-            UserStore(database), TokenStore(database), LoginThrottle(time.monotonic), clock
+            UserStore(database),
+            TokenStore(database),
+            LoginThrottle(time.monotonic),
+            clock,
+            setup_code=setup_code(settings.secret_key),
         ),
         datasources=datasources,
         templates=templates,

@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from exporter.blueprints import auth, datasources, docs, errors, exports, service, templates
+from exporter.blueprints import auth, datasources, docs, errors, exports, pages, service, templates
 from exporter.blueprints.security import guard
 
 API = "/data-tools/api/v1"
@@ -18,3 +18,4 @@ def register(app: Flask) -> None:
     app.register_blueprint(templates.bp, url_prefix=f"{API}/export-templates")
     app.register_blueprint(service.bp)
     app.register_blueprint(docs.bp)
+    app.register_blueprint(pages.bp, url_prefix="/data-tools")

@@ -1,0 +1,15 @@
+"""The web page: the same services as the API's, as forms and lists for people."""
+
+from exporter.blueprints.pages import (
+    account,
+    builder,
+    datasources,
+    errors,
+    exports,
+    session,
+    templates,
+    users,
+)
+from exporter.blueprints.pages.base import bp
+
+__all__ = ["account", "bp", "builder", "datasources", "errors", "exports", "session", "templates", "users"]
