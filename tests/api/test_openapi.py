@@ -211,7 +211,7 @@ def test_a_request_that_the_server_takes_fits_the_description(document):
 
 
 def test_the_description_is_for_those_who_signed_in_and_can_be_kept(app, admin):
-    for path in (DOCUMENT, PAGE, "/data-tools/static/api.css"):
+    for path in (DOCUMENT, PAGE):
         refused = app.test_client().get(path)
         assert refused.status_code == 401
         assert refused.json["success"] is False

@@ -46,7 +46,7 @@ def test_progress_moves_while_nothing_is_pressed_and_ends_complete(visit):
     new_export(page, "many", "Excel")
     row = export(page)
     shown = []
-    page.expose_function("seen", lambda value: shown.append(value))
+    page.expose_function("seen", lambda value: shown.append(value))  # noqa: PLW0108 - Playwright takes no builtin
     page.evaluate(
         """() => new MutationObserver(() => {
             const bar = document.querySelector(".job:target progress[value]");
