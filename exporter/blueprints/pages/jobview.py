@@ -17,7 +17,6 @@ ADVICE = MappingProxyType(
         "source_corrupt": "Ask whoever looks after the database to check the file.",
         "query_failed": "Look at the conditions; the table may also have changed since. Then retry.",
         "no_such_relation": "The table was renamed or removed. Start a new export from one that is there.",
-        "value_unwritable": "Choose another format or other options, or leave that column out.",
         "receipt_mismatch": "Retry. If it happens again, tell an admin: nothing wrong was handed out.",
     }
 )
