@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from ipaddress import ip_address, ip_network
 
 from exporter.errors import (
     Invalid,
@@ -16,58 +17,67 @@ from exporter.errors import (
 from exporter.model import Role, Token, User
 from exporter.naming import check_name
 from exporter.storage import secrets
+from exporter.storage.logins import LoginFailureStore
 from exporter.storage.users import TokenStore, UserStore
 
-FREE_TRIES = 5
+FREE_TRIES = 5  # of one account
+FREE_TRIES_OF_ADDRESS = 20  # a whole office may share one
 LONGEST_DELAY_SECONDS = 60.0
-FORGET_AFTER_SECONDS = 900.0
-MAX_REMEMBERED = 10_000
+FORGET_AFTER = timedelta(minutes=15)
+SETTING_UP = " the first admin"  # stands for the account in the throttle; no name begins with a space
+NETWORK_BITS = 64  # of IPv6: what one customer is given, to choose addresses from
 
 
 class LoginThrottle:
     """Delays log-ins after failures, per account and per address: growing, never for good.
 
-    The first FREE_TRIES failures cost nothing; then each doubles the wait, up to LONGEST_DELAY_SECONDS.
+    The first failures cost nothing; then each doubles the wait, up to LONGEST_DELAY_SECONDS. A success forgives the
+    account, not the address: who owns one account may still be guessing at others.
     """
 
-    def __init__(self, monotonic: Callable[[], float]) -> None:
-        self._monotonic = monotonic
-        self._failures: dict[str, tuple[int, float]] = {}  # count, time of the last
-        self._lock = threading.Lock()
+    def __init__(self, store: LoginFailureStore, clock: Callable[[], datetime]) -> None:
+        self._store = store
+        self._clock = clock
 
-    def check(self, *names: str) -> None:
-        """Raise TooManyLogins while any of `names` has to wait."""
-        with self._lock:
-            wait = max(self._wait(name) for name in names)
-        if wait > 0:
-            raise TooManyLogins(retry_after=int(wait) + 1)
+    def begin(self, username: str, address: str) -> None:
+        """Count a try as failed until it succeeds.
 
-    def failed(self, *names: str) -> None:
-        now = self._monotonic()
-        with self._lock:
-            if len(self._failures) > MAX_REMEMBERED:
-                self._forget_old(now)
-            for name in names:
-                self._failures[name] = (self._count(name, now) + 1, now)
+        Raises TooManyLogins, whose fact `repeated` says that it is not the first time in this wait.
+        """
+        now = self._clock()
 
-    def succeeded(self, *names: str) -> None:
-        with self._lock:
-            for name in names:
-                self._failures.pop(name, None)
+        def delay(name: str, failures: int, last: datetime) -> float:
+            free = FREE_TRIES if name.startswith("user:") else FREE_TRIES_OF_ADDRESS
+            return waiting_time(failures - free, (now - last).total_seconds())
 
-    def _count(self, name: str, now: float) -> int:
-        count, last = self._failures.get(name, (0, now))
-        return count if now - last < FORGET_AFTER_SECONDS else 0
+        names = (f"user:{username}", f"address:{network_of(address)}")
+        seen = self._store.admit(names, delay, now=now, forget=now - FORGET_AFTER)
+        if seen.wait > 0:
+            raise TooManyLogins(retry_after=int(seen.wait) + 1, repeated=not seen.first)
 
-    def _wait(self, name: str) -> float:
-        now = self._monotonic()
-        over = self._count(name, now) - FREE_TRIES
-        if over < 0:
-            return 0.0
-        return min(2.0**over, LONGEST_DELAY_SECONDS) - (now - self._failures[name][1])
+    def succeeded(self, username: str, address: str) -> None:
+        self._store.forget(f"user:{username}")
+        self._store.take_back(f"address:{network_of(address)}")
 
-    def _forget_old(self, now: float) -> None:
-        self._failures = {name: seen for name, seen in self._failures.items() if self._count(name, now)}
+
+def waiting_time(over: int, elapsed: float) -> float:
+    """Give the seconds left, `elapsed` after the last of `over` failures too many; a clock set back ends the wait."""
+    if over < 0 or elapsed < 0:
+        return 0.0
+    return min(2.0 ** min(over, 10), LONGEST_DELAY_SECONDS) - elapsed
+
+
+def network_of(address: str) -> str:
+    """Give what stands for a client: an IPv4 address, the network of an IPv6 one, or else the text as it is."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return address
+    if found.version == 6:  # noqa: PLR2004 - IPv6
+        if found.ipv4_mapped is not None:
+            return str(found.ipv4_mapped)
+        return str(ip_network((found, NETWORK_BITS), strict=False))
+    return str(found)
 
 
 class AccountService:
@@ -93,18 +103,18 @@ class AccountService:
 
     def create_first_admin(self, username: str, password: str, *, code: str, address: str) -> User:
         """Create the admin of a new server for whoever can read its log. Raises Invalid or TooManyLogins."""
-        names = ("setup", f"address:{address}")
-        self._throttle.check(*names)
+        self._throttle.begin(SETTING_UP, address)
         with self._setting_up:
             if not self.needs_admin():
                 raise Invalid({"code": "This server has a user already. Sign in instead."})
             if not secrets.same(code.strip().upper(), self._setup_code):
-                self._throttle.failed(*names)
                 raise Invalid({"code": "This is not the code that the server printed when it started"})
             try:
-                return self.create_user(username, password, role=Role.ADMIN)
+                user = self.create_user(username, password, role=Role.ADMIN)
             except NameTaken as exc:  # another process was a moment earlier
                 raise Invalid({"username": exc.message}) from exc
+        self._throttle.succeeded(SETTING_UP, address)
+        return user
 
     def create_user(self, username: str, password: str, *, role: Role) -> User:
         """Raise Invalid or NameTaken."""
@@ -116,8 +126,11 @@ class AccountService:
     def users(self) -> list[User]:
         return self._users.all()
 
+    def known(self, username: str) -> User | None:
+        return self._users.named(username)
+
     def user_named(self, username: str) -> User:
-        user = self._users.named(username)
+        user = self.known(username)
         if user is None:
             raise UserNotFound(f"There is no user named {username!r}")
         return user
@@ -167,16 +180,14 @@ class AccountService:
 
     def log_in(self, username: str, password: str, *, address: str) -> User:
         """Raise WrongCredentials, whatever exactly was wrong, or TooManyLogins."""
-        names = (f"user:{username}", f"address:{address}")
-        self._throttle.check(*names)
+        self._throttle.begin(username, address)
         user = self._users.named(username)
         kept = self._users.password_hash(user.id) if user is not None else None
         short_enough = len(password) <= secrets.MAX_PASSWORD_CHARACTERS
         right = secrets.verify_password(kept, password if short_enough else "") and short_enough
         if user is None or kept is None or not right or not user.is_active:
-            self._throttle.failed(*names)
             raise WrongCredentials
-        self._throttle.succeeded(*names)
+        self._throttle.succeeded(username, address)
         if secrets.needs_rehash(kept):
             self._users.set_password_hash(user.id, secrets.hash_password(password))
         return user
@@ -214,12 +225,13 @@ class AccountService:
         """List a user's tokens, or everybody's (None)."""
         return self._tokens.all(user_id=user.id if user is not None else None)
 
-    def revoke_token(self, token_id: str, *, user: User | None) -> None:
-        """Raise TokenNotFound, also for somebody else's (`user` None: an admin's command)."""
+    def revoke_token(self, token_id: str, *, user: User | None) -> Token:
+        """Give what it was. Raises TokenNotFound, also for somebody else's (`user` None: an admin's command)."""
         token = self._tokens.get(token_id)
         if token is None or (user is not None and not user.is_admin and token.user_id != user.id):
             raise TokenNotFound
         self._tokens.delete(token_id)
+        return token
 
 
 def _check_password(password: str) -> None:

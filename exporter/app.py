@@ -7,6 +7,7 @@ from typing import Any
 from flask import Flask
 
 from exporter.blueprints import register
+from exporter.blueprints.proxy import TrustedProxies
 from exporter.cli.main import register_commands
 from exporter.extensions import db, login_manager, migrate
 from exporter.model import utc_now
@@ -31,6 +32,8 @@ def build_app(settings: Settings | None = None) -> Flask:
         prepare_engine(db.engine)
         app.extensions["exporter"] = build_services(settings, db.engine, utc_now)
     register(app)
+    if settings.trusted_proxies:
+        app.wsgi_app = TrustedProxies(app.wsgi_app, settings.trusted_proxies)  # type: ignore[method-assign]
     register_commands(app)
     return app
 
@@ -40,6 +43,7 @@ def _configuration(settings: Settings) -> dict[str, Any]:
         "SECRET_KEY": settings.secret_key,
         "SQLALCHEMY_DATABASE_URI": settings.database_url,
         "SQLALCHEMY_ENGINE_OPTIONS": engine_options(settings.database_url),
+        "TRUSTED_HOSTS": sorted(settings.trusted_hosts) if settings.trusted_hosts else None,
         "MAX_CONTENT_LENGTH": settings.max_content_length,
         "MAX_FORM_MEMORY_SIZE": settings.max_content_length,
         "SESSION_COOKIE_NAME": "exporter_session",

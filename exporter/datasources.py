@@ -21,6 +21,7 @@ from exporter.sources.base import Relation, RelationSummary, Source
 from exporter.sources.registry import SourceLimits, check_url, describe, open_source
 from exporter.storage.datasources import DatasourceStore
 from exporter.storage.jobs import JobStore
+from exporter.storage.secrets import Vault
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +57,10 @@ class DatasourceService:
         self._jobs = jobs
         self._limits = limits
         self._clock = clock
+
+    def reseal(self, secret_key: str) -> int:
+        """Encrypt every stored URL with this key; give their number."""
+        return self._store.reseal(Vault(secret_key))
 
     def all(self, user: User | None) -> list[Datasource]:
         """Give those that the user may export from (None: an admin's command)."""

@@ -1,9 +1,9 @@
-"""Datasources and templates as the API and the command line show them; jobs have `exporter.jobs.documents`."""
+"""Datasources, templates and deeds as the API and the command line show them; jobs have `exporter.jobs.documents`."""
 
 from typing import Any
 
 from exporter.jobs.receipt import instant
-from exporter.model import Datasource, Template
+from exporter.model import AuditEntry, Datasource, Schedule, ScheduleRun, Template
 from exporter.sources.base import Column, RelationSummary
 from exporter.sources.types import exported_type
 
@@ -55,3 +55,44 @@ def template_document(template: Template) -> dict[str, Any]:
 
 def template_detail(template: Template) -> dict[str, Any]:
     return {**template_document(template), "configuration": dict(template.configuration)}
+
+
+def audit_document(entry: AuditEntry) -> dict[str, Any]:
+    return {
+        "id": entry.id,
+        "time": instant(entry.at),
+        "user": {"id": entry.user_id, "username": entry.username} if entry.user_id else None,
+        "address": entry.address,
+        "action": entry.action.value,
+        "outcome": entry.outcome.value,
+        "reason": entry.reason,
+        "object": {"kind": entry.object_kind, "id": entry.object_id, "name": entry.object_name},
+        "request_id": entry.request_id,
+    }
+
+
+def schedule_document(schedule: Schedule) -> dict[str, Any]:
+    following = schedule.next_run_at if schedule.is_active else None
+    return {
+        "id": schedule.id,
+        "name": schedule.name,
+        "cron": schedule.cron,
+        "timezone": schedule.timezone,
+        "catch_up": schedule.catch_up,
+        "is_active": schedule.is_active,
+        "export": dict(schedule.export),
+        "owner": schedule.owner,
+        "next_run_at": instant(following) if following is not None else None,
+        "created_at": instant(schedule.created_at),
+        "updated_at": instant(schedule.updated_at),
+    }
+
+
+def schedule_run_document(run: ScheduleRun) -> dict[str, Any]:
+    return {
+        "due_at": instant(run.due_at),
+        "started_at": instant(run.started_at),
+        "outcome": run.outcome,
+        "job": {"id": run.job_id, "status": run.job_status} if run.job_id is not None else None,
+        "error": run.error,
+    }

@@ -39,6 +39,19 @@ class Invalid(ExporterError):
         super().__init__()
         self.errors = dict(errors)
 
+    @property
+    def line(self) -> str:
+        """All faults on one line, each named by its path: `filters.columns: …`."""
+        return "; ".join(_sentences(self.errors))
+
+
+def _sentences(errors: Mapping[str, Any], path: str = "") -> list[str]:
+    found: list[str] = []
+    for name, fault in errors.items():
+        place = f"{path}.{name}" if path else str(name)
+        found += _sentences(fault, place) if isinstance(fault, Mapping) else [f"{place}: {fault}"]
+    return found
+
 
 class BadRequest(ExporterError):
     """The request is not valid"""
@@ -128,6 +141,12 @@ class TokenNotFound(NotFound):
     """Token not found"""
 
     code = "token_not_found"
+
+
+class ScheduleNotFound(NotFound):
+    """Schedule not found"""
+
+    code = "schedule_not_found"
 
 
 class UserNotFound(NotFound):
@@ -251,6 +270,12 @@ class DatabaseAway(Unavailable):
     """The server's own database does not answer. Try again in a moment."""
 
     code = "database_away"
+
+
+class OwnerDisabled(ExporterError):
+    """The schedule's owner may no longer sign in"""
+
+    code = "owner_disabled"
 
 
 class DiskLow(ExporterError):

@@ -110,6 +110,43 @@ class Template:
     updated_at: datetime
 
 
+class RunOutcome(StrEnum):
+    SUBMITTED = "submitted"  # a job was made
+    MISSED = "missed"  # the server did not run, and the schedule does not catch up
+    REFUSED = "refused"  # the request no longer fits, or may no longer be made
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """An export to be made again and again. `export` is the request; `next_run_at` is None where none will come."""
+
+    id: str
+    owner_id: str
+    owner: str
+    name: str
+    cron: str
+    timezone: str
+    catch_up: bool
+    export: Mapping[str, Any]
+    is_active: bool
+    next_run_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScheduleRun:
+    """One time a schedule was due at, and what came of it; `job_status` is filled in on reading."""
+
+    schedule_id: str
+    due_at: datetime
+    started_at: datetime
+    outcome: str
+    job_id: str | None
+    error: str | None
+    job_status: str | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Attempt:
     """One run of a job; `outcome` is None while it runs, else a status word, `worker_lost` or `released`."""
@@ -187,6 +224,72 @@ class Outcome:
     warnings: tuple[Mapping[str, Any], ...]
     receipt: Mapping[str, Any]
     expires_at: datetime | None
+
+
+class Action(StrEnum):
+    """What the audit log speaks of: the kind of thing, and what was done to it."""
+
+    LOG_IN = "user.log_in"
+    LOG_OUT = "user.log_out"
+    USER_CREATE = "user.create"
+    USER_PASSWORD = "user.password"  # noqa: S105 - that it was changed
+    USER_DISABLE = "user.disable"
+    USER_ENABLE = "user.enable"
+    TOKEN_CREATE = "token.create"  # noqa: S105 - the same
+    TOKEN_REVOKE = "token.revoke"  # noqa: S105 - the same
+    DATASOURCE_CREATE = "datasource.create"
+    DATASOURCE_UPDATE = "datasource.update"
+    DATASOURCE_DELETE = "datasource.delete"
+    DATASOURCE_PREVIEW = "datasource.preview"
+    EXPORT_CREATE = "export.create"
+    EXPORT_CANCEL = "export.cancel"
+    EXPORT_RETRY = "export.retry"
+    EXPORT_DELETE = "export.delete"
+    EXPORT_DOWNLOAD = "export.download"
+    TEMPLATE_CREATE = "template.create"
+    TEMPLATE_UPDATE = "template.update"
+    TEMPLATE_DELETE = "template.delete"
+    SCHEDULE_CREATE = "schedule.create"
+    SCHEDULE_UPDATE = "schedule.update"
+    SCHEDULE_DELETE = "schedule.delete"
+    SCHEDULE_RUN = "schedule.run"
+
+    @property
+    def kind(self) -> str:
+        return self.value.partition(".")[0]
+
+
+class AuditOutcome(StrEnum):
+    DONE = "done"
+    REFUSED = "refused"  # an answer that says why
+    FAILED = "failed"  # a fault of ours
+
+
+@dataclass(frozen=True, kw_only=True)
+class Actor:
+    """Who acts, and from where: a network address, or `cli:ACCOUNT` of the machine's own command line."""
+
+    user: User | None
+    address: str
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditEntry:
+    """One deed as the log keeps it. `reason` is the code of the error that refused it; `id` counts up."""
+
+    id: int
+    at: datetime
+    user_id: str | None
+    username: str | None
+    address: str
+    action: Action
+    outcome: AuditOutcome
+    reason: str | None
+    object_kind: str | None
+    object_id: str | None
+    object_name: str | None
+    request_id: str | None
 
 
 @dataclass(frozen=True, kw_only=True)

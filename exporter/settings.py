@@ -5,13 +5,14 @@ Each comes from the environment (`EXPORTER_<NAME>`) or from `config.toml` in the
 
 import difflib
 import os
-import secrets
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 
+from exporter import secretkey
 from exporter.errors import SettingInvalid
 
 PREFIX = "EXPORTER_"
@@ -27,6 +28,7 @@ class Settings:
 
     instance_path: Path
     secret_key: str
+    previous_secret_key: str | None
     database_url: str
     storage_url: str
     executor: str
@@ -38,6 +40,7 @@ class Settings:
     min_free_bytes: int
     escape_formulas: bool
     retention_days: int
+    audit_days: int
     statement_timeout: int
     parallel_reads: int
     max_attempts: int
@@ -46,6 +49,8 @@ class Settings:
     postgres_hosts: frozenset[str] | None
     sqlite_roots: tuple[Path, ...]
     max_content_length: int
+    trusted_hosts: frozenset[str] | None
+    trusted_proxies: frozenset[IPv4Network | IPv6Network]
     log_format: str
 
     @property
@@ -127,6 +132,13 @@ def _words(_name: str, value: object) -> frozenset[str]:
     return frozenset(str(item) for item in items)
 
 
+def _networks(name: str, value: object) -> frozenset[IPv4Network | IPv6Network]:
+    try:
+        return frozenset(ip_network(word) for word in _words(name, value))
+    except ValueError:
+        raise _refuse(name, value, "addresses or networks, such as 127.0.0.1 or 10.0.0.0/8") from None
+
+
 def _paths(name: str, value: object) -> tuple[Path, ...]:
     items = value if isinstance(value, list) else str(value).split(os.pathsep)
     paths = tuple(Path(str(item)).expanduser() for item in items if item)
@@ -146,7 +158,8 @@ _Default = Callable[[Path], Any]
 
 # One row per setting: how it is read, and its default, made from the instance folder.
 SETTINGS: Mapping[str, tuple[_Parser, _Default]] = {
-    "SECRET_KEY": (_text, lambda instance: _kept_secret(instance / "secret_key")),
+    "SECRET_KEY": (_text, secretkey.kept),
+    "PREVIOUS_SECRET_KEY": (_text, secretkey.previous),
     "DATABASE_URL": (_database_url, lambda instance: f"sqlite:///{instance / 'exporter.sqlite3'}"),
     "STORAGE_URL": (_storage_url, lambda instance: f"file://{instance / 'exports'}"),
     "EXECUTOR": (_choice("threads"), lambda _: "threads"),
@@ -158,6 +171,7 @@ SETTINGS: Mapping[str, tuple[_Parser, _Default]] = {
     "MIN_FREE_BYTES": (_whole(0), lambda _: 256 * MIB),
     "ESCAPE_FORMULAS": (_boolean, lambda _: False),
     "RETENTION_DAYS": (_whole(0), lambda _: 7),
+    "AUDIT_DAYS": (_whole(0), lambda _: 365),
     "STATEMENT_TIMEOUT": (_whole(1), lambda _: 3600),
     "PARALLEL_READS": (_whole(1), lambda _: 2),
     "MAX_ATTEMPTS": (_whole(1), lambda _: 3),
@@ -166,6 +180,8 @@ SETTINGS: Mapping[str, tuple[_Parser, _Default]] = {
     "POSTGRES_HOSTS": (_words, lambda _: None),
     "SQLITE_ROOTS": (_paths, lambda instance: (instance,)),
     "MAX_CONTENT_LENGTH": (_whole(1), lambda _: MIB),
+    "TRUSTED_HOSTS": (_words, lambda _: None),
+    "TRUSTED_PROXIES": (_networks, lambda _: frozenset()),
     "LOG_FORMAT": (_choice("text", "json"), lambda _: "text"),
 }
 
@@ -213,21 +229,3 @@ def _read_file(path: Path) -> dict[str, Any]:
         raise _refuse("config.toml", path.name, f"a TOML file ({exc})") from exc
     _check_names(values, prefix="")
     return values
-
-
-def _kept_secret(path: Path) -> str:
-    """Read the key, or make it; two processes that start at once end up with the same one."""
-    fresh = path.with_name(f"{path.name}.{os.getpid()}")
-    if not path.exists():
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(secrets.token_urlsafe(48))
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            os.link(fresh, path)
-        except FileExistsError:
-            pass
-        finally:
-            fresh.unlink()
-    return path.read_text(encoding="ascii").strip()

@@ -11,6 +11,7 @@ from uuid import uuid4
 from sqlalchemy import Engine as DatabaseEngine
 
 from exporter.accounts import AccountService, LoginThrottle
+from exporter.audit import AuditService
 from exporter.datasources import DatasourceService
 from exporter.jobs.dispatcher import Dispatcher
 from exporter.jobs.engine import Engine, InstanceLock, NoLock, Parts
@@ -21,13 +22,18 @@ from exporter.jobs.retention import Sweeper
 from exporter.jobs.runner import Runner, RunnerRules
 from exporter.jobs.service import JobNotices, JobService
 from exporter.preview import PreviewService
+from exporter.schedules.scheduler import Scheduler
+from exporter.schedules.service import ScheduleService
 from exporter.settings import Settings
 from exporter.sources.registry import SourceLimits
 from exporter.storage.artifacts import LocalStore, StoreLimits
+from exporter.storage.audit import AuditStore
 from exporter.storage.database import Database
 from exporter.storage.datasources import DatasourceStore
 from exporter.storage.jobs import JobStore
+from exporter.storage.logins import LoginFailureStore
 from exporter.storage.room import QueueLimits
+from exporter.storage.schedules import ScheduleStore
 from exporter.storage.secrets import Vault, setup_code
 from exporter.storage.templates import TemplateStore
 from exporter.storage.transitions import JobTransitions
@@ -44,11 +50,14 @@ class Services:
     settings: Settings
     database: Database
     accounts: AccountService
+    audit: AuditService
     datasources: DatasourceService
     templates: TemplateService
     jobs: JobService
     checker: RequestChecker
     previews: PreviewService
+    schedules: ScheduleService
+    scheduler: Scheduler
     artifacts: LocalStore
     sweeper: Sweeper
     engine: Engine
@@ -75,39 +84,60 @@ def build_services(
         ),
     )
     datasources = DatasourceService(
-        DatasourceStore(database, Vault(settings.secret_key)), stores.jobs, _source_limits(settings), clock
+        DatasourceStore(database, Vault(settings.secret_key, settings.previous_secret_key)),
+        stores.jobs,
+        _source_limits(settings),
+        clock,
     )
     templates = TemplateService(TemplateStore(database), clock)
     checker = RequestChecker(datasources, templates, {"escape_formulas": settings.escape_formulas})
     notices = JobNotices()
-    sweeper = Sweeper(stores.jobs, stores.artifacts, clock)
+    audit = AuditService(AuditStore(database), clock, keep=_days(settings.audit_days))
+    sweeper = Sweeper(stores.jobs, stores.artifacts, audit, clock)
+    users = UserStore(database)
+    jobs = JobService(
+        jobs=stores.jobs,
+        transitions=stores.transitions,
+        checker=checker,
+        templates=templates,
+        artifacts=stores.artifacts,
+        notices=notices,
+        limits=QueueLimits(server=settings.max_pending, user=settings.max_pending_per_user),
+        clock=clock,
+    )
+    schedules = ScheduleStore(database)
+    scheduler = Scheduler(schedules, jobs, users.get, clock)
     return Services(
         settings=settings,
         database=database,
         accounts=AccountService(
-            UserStore(database),
+            users,
             TokenStore(database),
-            LoginThrottle(time.monotonic),
+            LoginThrottle(LoginFailureStore(database), clock),
             clock,
             setup_code=setup_code(settings.secret_key),
         ),
+        audit=audit,
         datasources=datasources,
         templates=templates,
-        jobs=JobService(
-            jobs=stores.jobs,
-            transitions=stores.transitions,
-            checker=checker,
-            templates=templates,
-            artifacts=stores.artifacts,
-            notices=notices,
-            limits=QueueLimits(server=settings.max_pending, user=settings.max_pending_per_user),
-            clock=clock,
-        ),
+        jobs=jobs,
         checker=checker,
         previews=PreviewService(datasources, stores.jobs, max_rows=settings.max_rows),
+        schedules=ScheduleService(schedules, checker, clock),
+        scheduler=scheduler,
         artifacts=stores.artifacts,
         sweeper=sweeper,
-        engine=Engine(_parts(settings, stores, datasources, notices, sweeper, clock)),
+        engine=Engine(
+            _parts(
+                settings,
+                stores,
+                datasources=datasources,
+                notices=notices,
+                sweeper=sweeper,
+                scheduler=scheduler,
+                clock=clock,
+            )
+        ),
         clock=clock,
     )
 
@@ -115,9 +145,11 @@ def build_services(
 def _parts(
     settings: Settings,
     stores: _Stores,
+    *,
     datasources: DatasourceService,
     notices: JobNotices,
     sweeper: Sweeper,
+    scheduler: Scheduler,
     clock: Callable[[], datetime],
 ) -> Parts:
     pulse = Pulse(stores.transitions, lease_seconds=settings.lease_seconds)
@@ -130,7 +162,7 @@ def _parts(
         worker=f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}",
         rules=RunnerRules(
             max_rows=settings.max_rows,
-            keep=timedelta(days=settings.retention_days) if settings.retention_days else None,
+            keep=_days(settings.retention_days),
             lease_seconds=settings.lease_seconds,
         ),
         clock=clock,
@@ -152,7 +184,13 @@ def _parts(
         make_executor=lambda freed: ThreadExecutor(runner.run, settings.workers, freed),
         make_dispatcher=lambda executor, only: Dispatcher(stores.jobs, executor, only=only),
         clock=clock,
+        tick=scheduler.tick,
     )
+
+
+def _days(number: int) -> timedelta | None:
+    """Read a setting whose 0 means for good."""
+    return timedelta(days=number) if number else None
 
 
 def _source_limits(settings: Settings) -> SourceLimits:

@@ -2,7 +2,18 @@
 
 from flask import Flask
 
-from exporter.blueprints import auth, datasources, docs, errors, exports, pages, service, templates
+from exporter.blueprints import (
+    audit,
+    auth,
+    datasources,
+    docs,
+    errors,
+    exports,
+    pages,
+    schedules,
+    service,
+    templates,
+)
 from exporter.blueprints.security import guard
 
 API = "/data-tools/api/v1"
@@ -12,10 +23,12 @@ def register(app: Flask) -> None:
     """Register every blueprint, the guards before requests and the error handlers."""
     guard(app)
     errors.register(app)
+    app.register_blueprint(audit.bp, url_prefix=f"{API}/audit")
     app.register_blueprint(auth.bp, url_prefix=f"{API}/auth")
     app.register_blueprint(datasources.bp, url_prefix=f"{API}/datasources")
     app.register_blueprint(exports.bp, url_prefix=f"{API}/exports")
     app.register_blueprint(templates.bp, url_prefix=f"{API}/export-templates")
+    app.register_blueprint(schedules.bp, url_prefix=f"{API}/schedules")
     app.register_blueprint(service.bp)
     app.register_blueprint(docs.bp)
     app.register_blueprint(pages.bp, url_prefix="/data-tools")

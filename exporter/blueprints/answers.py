@@ -9,10 +9,11 @@ from typing import Any
 
 from marshmallow import EXCLUDE, Schema, fields, validate
 
+from exporter.blueprints.schemas import ACTIONS as ACTIONS_NOTED
 from exporter.blueprints.schemas import FORMAT_NAMES, STATUSES, TEMPLATE_TYPES, ConfigurationSchema, Opened
 from exporter.formats import registry
 from exporter.jobs.documents import ACTIONS
-from exporter.model import Phase, Role
+from exporter.model import AuditOutcome, Phase, Role, RunOutcome
 from exporter.query.schema import FiltersSchema
 
 OUTCOMES = ("completed", "failed", "cancelled", "worker_lost", "released")
@@ -313,6 +314,74 @@ class Templates(Answer):
     templates = many(Template)
     total_count = always(fields.Integer)
     pagination = always(fields.Nested, Pagination)
+
+
+class Person(Answer):
+    id = always(fields.UUID)
+    username = always(fields.String)
+
+
+class AuditObject(Answer):
+    """What it was done to; null where it is not known, or was never made."""
+
+    kind = always(fields.String)
+    id = maybe(fields.UUID)
+    name = maybe(fields.String)
+
+
+class AuditEntry(Answer):
+    """One deed. `user` is null where nobody known did it, and on the machine's own command line."""
+
+    id = always(fields.Integer)
+    time = always(fields.DateTime)
+    user = maybe(fields.Nested, Person)
+    address = always(fields.String, says="A network address, or `cli:` and an account of the machine")
+    action = always(word(*ACTIONS_NOTED))
+    outcome = always(word(*AuditOutcome))
+    reason = maybe(fields.String, says="The code of the error that refused it")
+    object = always(fields.Nested, AuditObject)
+    request_id = maybe(fields.String)
+
+
+class AuditLog(Answer):
+    entries = many(AuditEntry)
+    pagination = always(fields.Nested, Pagination)
+
+
+class Schedule(Answer):
+    id = always(fields.UUID)
+    name = always(fields.String)
+    cron = always(fields.String)
+    timezone = always(fields.String)
+    catch_up = always(fields.Boolean)
+    is_active = always(fields.Boolean)
+    export = always(fields.Dict, says="The request for an export")
+    owner = always(fields.String)
+    next_run_at = maybe(fields.DateTime)
+    created_at = always(fields.DateTime)
+    updated_at = always(fields.DateTime)
+
+
+class Schedules(Answer):
+    schedules = many(Schedule)
+    pagination = always(fields.Nested, Pagination)
+
+
+class ScheduledJob(Answer):
+    id = always(fields.UUID)
+    status = maybe(word(*STATUSES))
+
+
+class ScheduleRun(Answer):
+    due_at = always(fields.DateTime)
+    started_at = always(fields.DateTime)
+    outcome = always(word(*RunOutcome))
+    job = maybe(fields.Nested, ScheduledJob)
+    error = maybe(fields.String)
+
+
+class ScheduleRuns(Answer):
+    runs = many(ScheduleRun)
 
 
 class Envelope(Answer):

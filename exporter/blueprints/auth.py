@@ -6,19 +6,22 @@ from flask import Blueprint, Response, g, request, session, url_for
 from flask_login import login_user, logout_user
 
 from exporter.blueprints import answers, examples
+from exporter.blueprints.audited import audited, current_deed
 from exporter.blueprints.body import json_object, load
 from exporter.blueprints.context import answer, current_user, services
 from exporter.blueprints.described import describes
 from exporter.blueprints.schemas import LoginSchema, TokenRequestSchema
-from exporter.blueprints.security import SessionUser, check_site
+from exporter.blueprints.security import check_site
+from exporter.blueprints.sessions import SessionUser
 from exporter.errors import TokenNotFound, TooManyLogins, WrongCredentials
 from exporter.jobs.receipt import instant
-from exporter.model import Token, User
+from exporter.model import Action, Token, User
 
 bp = Blueprint("auth", __name__)
 
 
 @bp.post("/login/")
+@audited(Action.LOG_IN)
 @describes(
     "Sign in",
     details="Sets a session cookie. A script may keep it, or use a token instead.",
@@ -30,18 +33,21 @@ bp = Blueprint("auth", __name__)
 def log_in() -> Response:
     check_site()
     asked = load(LoginSchema(), json_object())
-    user = services().accounts.log_in(
-        asked["username"], asked["password"], address=request.remote_addr or "unknown"
-    )
+    current_deed().user = services().accounts.known(asked["username"])
+    user = _signed_in(asked["username"], asked["password"])
+    current_deed().about(user.id, user.username)
     login_user(SessionUser(user))
     session.permanent = True
     return answer("Logged in", _user(user))
 
 
 @bp.post("/logout/")
+@audited(Action.LOG_OUT)
 @describes("Sign out", details="Ends all sessions of the user.")
 def log_out() -> Response:
-    services().accounts.log_out(current_user())
+    user = current_user()
+    services().accounts.log_out(user)
+    current_deed().about(user.id, user.username)
     logout_user()
     g.user = None
     return answer("Logged out")
@@ -61,6 +67,7 @@ def list_tokens() -> Response:
 
 
 @bp.post("/tokens/")
+@audited(Action.TOKEN_CREATE)
 @describes(
     "Create a token",
     body=TokenRequestSchema,
@@ -71,6 +78,7 @@ def list_tokens() -> Response:
 def create_token() -> Response:
     asked = load(TokenRequestSchema(), json_object())
     token, secret = services().accounts.create_token(current_user(), **asked)
+    current_deed().about(token.id, token.name)
     location = url_for(".revoke_token", token_id=token.id)
     return answer(
         "Token created. Copy it now: it is not shown again",
@@ -81,10 +89,20 @@ def create_token() -> Response:
 
 
 @bp.delete("/tokens/<token_id>/")
+@audited(Action.TOKEN_REVOKE)
 @describes("Revoke a token", refuses=(TokenNotFound,))
 def revoke_token(token_id: str) -> Response:
-    services().accounts.revoke_token(token_id, user=current_user())
+    token = services().accounts.revoke_token(token_id, user=current_user())
+    current_deed().about(token.id, token.name)
     return answer("Token revoked")
+
+
+def _signed_in(username: str, password: str) -> User:
+    try:
+        return services().accounts.log_in(username, password, address=request.remote_addr or "unknown")
+    except TooManyLogins as exc:
+        current_deed().unnoted = bool(exc.facts["repeated"])  # one line per wait: nobody may flood the log
+        raise
 
 
 def _user(user: User) -> dict[str, Any]:

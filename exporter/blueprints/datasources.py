@@ -5,6 +5,7 @@ from typing import Any
 from flask import Blueprint, Response, url_for
 
 from exporter.blueprints import answers, examples
+from exporter.blueprints.audited import audited, current_deed
 from exporter.blueprints.body import json_object, load, optional_json_object, query_arguments
 from exporter.blueprints.context import answer, current_user, require_admin, services
 from exporter.blueprints.described import describes
@@ -19,7 +20,7 @@ from exporter.errors import (
     NameTaken,
     SourceUnavailable,
 )
-from exporter.model import Datasource, User
+from exporter.model import Action, Datasource, User
 from exporter.query.schema import FiltersSchema
 
 bp = Blueprint("datasources", __name__)
@@ -39,6 +40,7 @@ def index() -> Response:
 
 
 @bp.post("/")
+@audited(Action.DATASOURCE_CREATE)
 @describes(
     "Register a database",
     details="Admins only. The connection is tried first.",
@@ -52,6 +54,7 @@ def create() -> Response:
     user = require_admin()
     values = DatasourceValues(**load(DatasourceRequestSchema(), json_object()))
     datasource = services().datasources.register(values)
+    current_deed().about(datasource.id, datasource.name)
     location = url_for(".show", datasource_id=datasource.id)
     return answer(
         "Datasource created successfully",
@@ -71,6 +74,7 @@ def show(datasource_id: str) -> Response:
 
 
 @bp.put("/<datasource_id>/")
+@audited(Action.DATASOURCE_UPDATE)
 @describes(
     "Change a datasource",
     details="Admins only. Without `url` the old one is kept; everything else is replaced.",
@@ -87,6 +91,7 @@ def update(datasource_id: str) -> Response:
 
 
 @bp.delete("/<datasource_id>/")
+@audited(Action.DATASOURCE_DELETE)
 @describes(
     "Remove a datasource",
     details="Admins only. Its finished jobs stay.",
@@ -140,6 +145,7 @@ def columns(datasource_id: str) -> Response:
 
 
 @bp.post("/<datasource_id>/preview/")
+@audited(Action.DATASOURCE_PREVIEW)
 @describes(
     "Preview the first rows",
     body=FiltersSchema,
@@ -166,4 +172,6 @@ def preview(datasource_id: str) -> Response:
 
 def _asked(datasource_id: str) -> tuple[Datasource, User]:
     user = current_user()
-    return services().datasources.get(datasource_id, user), user
+    datasource = services().datasources.get(datasource_id, user)
+    current_deed().about(datasource.id, datasource.name)
+    return datasource, user

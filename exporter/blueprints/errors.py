@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from flask import Flask, Response, g
-from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, SecurityError
 from werkzeug.routing import RoutingException
 
 from exporter import errors
@@ -45,6 +45,8 @@ SENTENCES = MappingProxyType(
     }
 )
 
+WRONG_HOST = "This server does not answer to that host name. An admin may add it to TRUSTED_HOSTS."
+
 
 def register(app: Flask) -> None:
     app.register_error_handler(errors.ExporterError, _known)
@@ -73,7 +75,10 @@ def _known(error: errors.ExporterError) -> Response:
 def _http(error: HTTPException) -> Response | HTTPException:
     if isinstance(error, RoutingException) or error.code is None:
         return error  # a redirect to the path with its slash
-    response = refusal(SENTENCES.get(error.code, error.description or error.name), status=error.code)
+    sentence = SENTENCES.get(error.code, error.description or error.name)
+    if isinstance(error, SecurityError):
+        sentence = WRONG_HOST
+    response = refusal(sentence, status=error.code)
     if isinstance(error, MethodNotAllowed) and error.valid_methods:
         response.headers["Allow"] = ", ".join(sorted(error.valid_methods))
     return response

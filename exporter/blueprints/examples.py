@@ -168,3 +168,9 @@ TEMPLATE_LIST = _told(
     "Export templates retrieved successfully",
     {"templates": [{**_TEMPLATE, "usage_count": 5}], "total_count": 1, "pagination": _pagination(1)},
 )
+SCHEDULE_REQUEST = {
+    "name": "orders every morning",
+    "cron": "0 6 * * 1-5",
+    "timezone": "Europe/Berlin",
+    "export": EXPORT_REQUEST,
+}

@@ -8,6 +8,7 @@ from typing import Any
 from flask import Blueprint, Response, request, url_for
 
 from exporter.blueprints import answers, examples
+from exporter.blueprints.audited import audited, current_deed
 from exporter.blueprints.body import json_object, load, query_arguments, read
 from exporter.blueprints.context import answer, current_user, services
 from exporter.blueprints.described import describes
@@ -34,7 +35,7 @@ from exporter.formats import registry
 from exporter.jobs.documents import attempt_document, job_document
 from exporter.jobs.requests import JobRequest
 from exporter.jobs.service import ClientKey
-from exporter.model import Job, JobStatus
+from exporter.model import Action, Job, JobStatus
 from exporter.storage.jobs import JobQuery
 
 bp = Blueprint("exports", __name__)
@@ -45,6 +46,7 @@ POLL_AFTER_SECONDS = 1  # how long a client may well wait before it looks again
 
 
 @bp.post("/")
+@audited(Action.EXPORT_CREATE)
 @describes(
     "Create an export job",
     details="Every name is checked against the real columns first, so that a wrong one is a 400 and no failed job.",
@@ -64,6 +66,7 @@ def create() -> Response:
     body = json_object()
     values, faults = read(ExportRequestSchema(), body)
     job, created = services().jobs.submit(JobRequest(**values), user, key=_client_key(body), faults=faults)
+    _about(job)
     return answer(
         "Export job created successfully",
         _document(job),
@@ -129,6 +132,7 @@ def show(job_id: str) -> Response:
 
 
 @bp.post("/<job_id>/cancel/")
+@audited(Action.EXPORT_CANCEL)
 @describes(
     "Cancel a pending or processing job",
     answer=answers.Job,
@@ -140,6 +144,7 @@ def cancel(job_id: str) -> Response:
 
 
 @bp.post("/<job_id>/retry/")
+@audited(Action.EXPORT_RETRY)
 @describes(
     "Retry a failed or cancelled job",
     answer=answers.Job,
@@ -150,6 +155,7 @@ def retry(job_id: str) -> Response:
 
 
 @bp.get("/<job_id>/download/")
+@audited(Action.EXPORT_DOWNLOAD)
 @describes(
     "Download the file",
     details="The `ETag` is the file's sha256.",
@@ -179,6 +185,7 @@ def receipt(job_id: str) -> Response:
 
 
 @bp.delete("/<job_id>/")
+@audited(Action.EXPORT_DELETE)
 @describes("Delete a job and its file", refuses=(JobNotFound, JobProcessing))
 def delete(job_id: str) -> Response:
     services().jobs.delete(_asked(job_id))
@@ -186,7 +193,13 @@ def delete(job_id: str) -> Response:
 
 
 def _asked(job_id: str) -> Job:
-    return services().jobs.get(job_id, current_user())
+    job = services().jobs.get(job_id, current_user())
+    _about(job)
+    return job
+
+
+def _about(job: Job) -> None:
+    current_deed().about(job.id, job.name or job.datasource_name)
 
 
 def _document(job: Job) -> dict[str, Any]:

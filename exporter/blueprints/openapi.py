@@ -35,6 +35,8 @@ TAGS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "datasources": ("Datasources", "Registered databases. Admins add, change and remove them."),
         "exports": ("Export jobs", "One job writes the rows of one query into one file."),
         "export_templates": ("Export templates", "Named, reusable configurations of jobs."),
+        "audit": ("Audit log", "Who did what, when and from where. For admins."),
+        "schedules": ("Schedules", "Exports that recur."),
         "service": ("Service", "The server itself."),
         "docs": ("Service", "The server itself."),
     }

@@ -1,18 +1,21 @@
 """The marshmallow schemas of requests: shapes only; services check names against what there is."""
 
+from datetime import datetime
 from typing import Any
 
-from marshmallow import RAISE, Schema, fields, validate
+from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
+from exporter.audit import MOMENT_RULE, moment
 from exporter.configuration import INVALID_FORMAT
 from exporter.formats import registry
-from exporter.model import JobStatus, TemplateType
+from exporter.model import Action, JobStatus, TemplateType
 from exporter.naming import MAX_NAME, NAME_RULE
 from exporter.query.schema import FiltersSchema
 from exporter.storage.jobs import ORDERINGS
 
 FORMAT_NAMES = ("csv", "json", "parquet", "excel")
 STATUSES = tuple(status.value for status in JobStatus)
+ACTIONS = tuple(action.value for action in Action)
 TEMPLATE_TYPES = tuple(kind.value for kind in TemplateType)
 MAX_PAGE = 10**12  # the rows before it are still a 64-bit number
 MAX_PAGE_SIZE = 100
@@ -59,6 +62,20 @@ class Whole(fields.Integer):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(strict=True, **settings)
+
+
+class Moment(Text):
+    """One end of a span of time; the day of a `last` one is meant whole."""
+
+    def __init__(self, *, last: bool = False, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.last = last
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **settings: Any) -> datetime:  # type: ignore[override]
+        try:
+            return moment(super()._deserialize(value, attr, data, **settings), last=self.last)
+        except ValueError as exc:
+            raise ValidationError(MOMENT_RULE) from exc
 
 
 class Opened(fields.Dict):
@@ -155,6 +172,41 @@ class JobListSchema(Schema.from_dict(page_fields())):  # type: ignore[misc]
     )
 
 
+class ScheduledExportSchema(ExportRequestSchema):
+    """A request for an export."""
+
+    class Meta:
+        exclude = ("name",)
+
+
+class ScheduleRequestSchema(Strict):
+    name = Text(required=True, validate=Name)
+    cron = Text(required=True, metadata={"description": "minute hour day month weekday, as in 0 6 * * 1-5"})
+    timezone = Text(load_default="UTC", metadata={"description": "As in Europe/Berlin"})
+    catch_up = fields.Boolean(
+        load_default=False,
+        truthy={True},
+        falsy={False},
+        metadata={"description": "After a downtime, make once what was missed"},
+    )
+    is_active = fields.Boolean(load_default=True, truthy={True}, falsy={False})
+    export = fields.Nested(ScheduledExportSchema, required=True)
+
+
+class ScheduleChangeSchema(ScheduleRequestSchema):
+    """Only the fields that are given change."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(partial=("name", "cron", "export"), **settings)
+
+
+class PageSchema(Schema.from_dict(page_fields())):  # type: ignore[misc]
+    class Meta:
+        unknown = RAISE
+
+    error_messages = {"unknown": "Unknown parameter"}
+
+
 class ConfigurationSchema(Strict):
     format = Text(required=True, validate=validate.OneOf(FORMAT_NAMES, error=INVALID_FORMAT))
     filters = filters_field()
@@ -185,3 +237,19 @@ class TemplateListSchema(Schema.from_dict(page_fields())):  # type: ignore[misc]
     type = Text(load_default=None, validate=one_of("type", TEMPLATE_TYPES))
     format = Text(load_default=None, validate=validate.OneOf(FORMAT_NAMES, error=INVALID_FORMAT))
     search = Text(load_default=None, metadata={"description": "In name and description"})
+
+
+class AuditListSchema(Schema.from_dict(page_fields())):  # type: ignore[misc]
+    class Meta:
+        unknown = RAISE
+
+    error_messages = {"unknown": "Unknown parameter"}
+
+    user = Text(load_default=None, metadata={"description": "Who did it: a username"})
+    action = Text(load_default=None, validate=one_of("action", ACTIONS))
+    since = Moment(load_default=None, metadata={"description": "From this day or moment on"})
+    until = Moment(
+        last=True,
+        load_default=None,
+        metadata={"description": "To the end of this day, or before this moment"},
+    )

@@ -5,15 +5,14 @@ from ipaddress import ip_address
 from uuid import uuid4
 
 from flask import Flask, Response, g, request
-from flask.sessions import SecureCookieSessionInterface
-from flask_login import UserMixin
 from flask_login import current_user as session_user
+from werkzeug.exceptions import SecurityError
 
 from exporter.blueprints.context import services
+from exporter.blueprints.sessions import SessionInterface, SessionUser
 from exporter.errors import BadToken, CrossSite, NotFound, NotSignedIn, Unavailable
 from exporter.extensions import login_manager
 from exporter.jobs.engine import AlreadyServed
-from exporter.model import User
 from exporter.storage.database import schema_version
 from exporter.storage.tables import SCHEMA_VERSION
 
@@ -36,31 +35,15 @@ OPEN_ENDPOINTS = frozenset(
 OPEN_TO_LOOPBACK = frozenset({"service.metrics"})
 BEARER = "bearer "
 RETRY_AFTER_SECONDS = 30
-
-
-class SessionUser(UserMixin):  # type: ignore[misc]
-    """flask-login's view of a user. Its id holds the session key: a changed key ends every session."""
-
-    def __init__(self, user: User) -> None:
-        self.user = user
-
-    def get_id(self) -> str:
-        return f"{self.user.id}|{self.user.session_key}"
-
-
-class SessionInterface(SecureCookieSessionInterface):
-    """Marks the cookie Secure exactly when the request came over https."""
-
-    def get_cookie_secure(self, app: Flask) -> bool:
-        del app
-        return request.is_secure
+PAGE_POLICY = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+DATA_POLICY = "default-src 'none'; frame-ancestors 'none'"
 
 
 def guard(app: Flask) -> None:
     app.session_interface = SessionInterface()
     login_manager.user_loader(_of_cookie)
     app.before_request(_name_request)
-    app.before_request(_refuse_nul)
+    app.before_request(_refuse_odd)
     app.before_request(_start_engine)
     app.before_request(_identify)
     app.after_request(_finish)
@@ -76,8 +59,10 @@ def _name_request() -> None:
     g.request_id = uuid4().hex
 
 
-def _refuse_nul() -> None:
-    """Answer for every id at once: PostgreSQL takes no NUL, not even to say that there is no such row."""
+def _refuse_odd() -> None:
+    """Refuse a path with NUL, which PostgreSQL takes in no id, and a Host that cannot be one. Raises NotFound."""
+    if not request.host:
+        raise SecurityError
     if "\0" in request.path:
         raise NotFound("There is nothing at this path")
 
@@ -145,4 +130,7 @@ def _finish(response: Response) -> Response:
     response.headers["X-Request-Id"] = g.get("request_id", "")
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
     response.headers.setdefault("Cache-Control", "no-store")
+    response.headers.setdefault("Referrer-Policy", "same-origin")
+    policy = PAGE_POLICY if response.mimetype == "text/html" else DATA_POLICY
+    response.headers.setdefault("Content-Security-Policy", policy)
     return response

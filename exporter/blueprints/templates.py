@@ -5,6 +5,7 @@ from typing import Any
 from flask import Blueprint, Response, url_for
 
 from exporter.blueprints import answers, examples
+from exporter.blueprints.audited import audited, current_deed
 from exporter.blueprints.body import json_object, load, query_arguments
 from exporter.blueprints.context import answer, current_user, services
 from exporter.blueprints.described import describes
@@ -12,7 +13,7 @@ from exporter.blueprints.paging import pagination
 from exporter.blueprints.schemas import TemplateChangeSchema, TemplateListSchema, TemplateRequestSchema
 from exporter.documents import template_detail, template_document
 from exporter.errors import Forbidden, NameTaken, TemplateForbidden, TemplateNotFound
-from exporter.model import TemplateType
+from exporter.model import Action, Template, TemplateType, User
 from exporter.storage.templates import TemplateQuery
 from exporter.templates import TemplateValues
 
@@ -47,6 +48,7 @@ def index() -> Response:
 
 
 @bp.post("/")
+@audited(Action.TEMPLATE_CREATE)
 @describes(
     "Create a template",
     body=TemplateRequestSchema,
@@ -59,6 +61,7 @@ def index() -> Response:
 def create() -> Response:
     values = _values(load(TemplateRequestSchema(), json_object()))
     template = services().templates.create(values, current_user())
+    current_deed().about(template.id, template.name)
     location = url_for(".show", template_id=template.id)
     return answer(
         "Export template created successfully", template_detail(template), status=201, location=location
@@ -68,11 +71,12 @@ def create() -> Response:
 @bp.get("/<template_id>/")
 @describes("Show a template", answer=answers.TemplateDetail, refuses=(TemplateNotFound,))
 def show(template_id: str) -> Response:
-    template = services().templates.get(template_id, current_user())
+    template = _asked(template_id, current_user())
     return answer("Export template retrieved successfully", template_detail(template))
 
 
 @bp.put("/<template_id>/")
+@audited(Action.TEMPLATE_UPDATE)
 @describes(
     "Replace a template",
     body=TemplateRequestSchema,
@@ -85,6 +89,7 @@ def replace(template_id: str) -> Response:
 
 
 @bp.patch("/<template_id>/")
+@audited(Action.TEMPLATE_UPDATE)
 @describes(
     "Change parts of a template",
     body=TemplateChangeSchema,
@@ -97,18 +102,25 @@ def change(template_id: str) -> Response:
 
 
 @bp.delete("/<template_id>/")
+@audited(Action.TEMPLATE_DELETE)
 @describes("Delete a template", refuses=(TemplateForbidden, TemplateNotFound))
 def delete(template_id: str) -> Response:
     user = current_user()
-    services().templates.delete(services().templates.get(template_id, user), user)
+    services().templates.delete(_asked(template_id, user), user)
     return answer("Export template deleted successfully")
 
 
 def _change(template_id: str, schema: TemplateRequestSchema) -> Response:
     user = current_user()
-    template = services().templates.get(template_id, user)
+    template = _asked(template_id, user)
     changed = services().templates.change(template, _values(load(schema, json_object())), user)
     return answer("Export template updated successfully", template_detail(changed))
+
+
+def _asked(template_id: str, user: User) -> Template:
+    template = services().templates.get(template_id, user)
+    current_deed().about(template.id, template.name)
+    return template
 
 
 def _values(asked: dict[str, Any]) -> TemplateValues:

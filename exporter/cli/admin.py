@@ -7,6 +7,7 @@ import click
 
 from exporter.cli.base import Verb, read_password, ready_services, services, services_command, upgrade_schema
 from exporter.cli.output import as_json, program, show_json
+from exporter.cli.users import create_user
 from exporter.errors import ExporterError
 from exporter.model import Role
 
@@ -33,7 +34,7 @@ def init(admin_name: str | None) -> None:
     elif admin_name in known:
         click.echo(f"User {admin_name} exists already")
     else:
-        parts.accounts.create_user(admin_name, read_password(), role=Role.ADMIN)
+        create_user(parts, admin_name, read_password(), role=Role.ADMIN)
         click.echo(f"Admin {admin_name} created")
 
 

@@ -40,6 +40,21 @@ class Backend(Protocol):
 
     def delete_template(self, template_id: str) -> None: ...
 
+    def schedules(self) -> list[Document]: ...
+
+    def schedule(self, name: str) -> Document:
+        """Find by name or id."""
+
+    def create_schedule(self, values: Document) -> Document:
+        """Take the body of `POST schedules/`."""
+
+    def change_schedule(self, schedule_id: str, values: Document) -> Document:
+        """Take the body of `PATCH schedules/<id>/`."""
+
+    def delete_schedule(self, schedule_id: str) -> None: ...
+
+    def schedule_runs(self, schedule_id: str) -> list[Document]: ...
+
     def submit(self, request: Document) -> Document:
         """Take the body of `POST exports/`."""
 
@@ -54,6 +69,9 @@ class Backend(Protocol):
     def retry(self, job_id: str) -> Document: ...
 
     def delete(self, job_id: str) -> None: ...
+
+    def deeds(self, asked: Mapping[str, str], *, limit: int) -> tuple[list[Document], int]:
+        """Give the newest lines of the audit log, and how many there are in all."""
 
     def receipt(self, job_id: str) -> Document: ...
 

@@ -11,6 +11,7 @@ from exporter.cli.base import Verb, services, upgrade_schema
 from exporter.cli.output import as_json, program, show_json, show_table
 from exporter.cli.running import run_to_end
 from exporter.cli.saving import save
+from exporter.cli.users import create_user
 from exporter.errors import DatasourceNotFound, UserNotFound
 from exporter.model import JobStatus, Role
 
@@ -55,7 +56,7 @@ def _new_password(parts: "Services") -> str | None:
         parts.accounts.user_named(USERNAME)
     except UserNotFound:
         password = secrets.token_urlsafe(9)
-        parts.accounts.create_user(USERNAME, password, role=Role.ADMIN)
+        create_user(parts, USERNAME, password, role=Role.ADMIN)
         return password
     return None
 

@@ -8,13 +8,12 @@ import click
 
 from exporter.cli.backend import Backend, Document
 from exporter.cli.base import Noun, as_user, backend_command, reaching_group
-from exporter.cli.output import as_json, program, show_document, show_json, show_table, show_warnings
-from exporter.cli.request import export_request
+from exporter.cli.output import as_json, listing, program, show_document, show_json, show_table, show_warnings
+from exporter.cli.request import FORMATS, export_options, export_request
 from exporter.cli.running import run_to_end
 from exporter.cli.saving import as_output, own_name, save
-from exporter.model import JobStatus, Page
+from exporter.model import JobStatus
 
-FORMATS = click.Choice(["csv", "json", "parquet", "excel"])
 as_job = click.argument("job_id", metavar="ID")
 
 
@@ -29,19 +28,7 @@ def exports() -> None:
 
 @exports.command()
 @click.argument("datasource")
-@click.option("--table", help="Needed unless the datasource is bound to a table or a query.")
-@click.option("--format", "format_name", type=FORMATS, help="csv, if left out.")
-@click.option("--columns", metavar="A,B", help="All, if left out.")
-@click.option(
-    "--where", multiple=True, metavar="CONDITION", help="e.g. 'price >= 10'. Repeat: all must hold."
-)
-@click.option("--order-by", metavar="A,B", help="e.g. 'created_at DESC, id'")
-@click.option("--group-by", metavar="A,B", help="e.g. 'city, year'; the rows are the groups.")
-@click.option("--limit", type=int, metavar="N", help="At most so many rows.")
-@click.option("--date-from", metavar="DATE", help="From this day or moment on, in the date column.")
-@click.option("--date-to", metavar="DATE", help="To the end of this day, or to this moment.")
-@click.option("--template", metavar="NAME", help="Start from this template.")
-@click.option("--option", "options", multiple=True, metavar="NAME=VALUE", help="e.g. delimiter=tab. Repeat.")
+@export_options
 @click.option("--name", help="What to call the job.")
 @as_output("Where to put the finished file.")
 @as_user
@@ -62,12 +49,7 @@ def create(
 
     Example: exporter exports create shop --table orders --where "total > 100" --output big.csv
     """
-    body = export_request(asked)
-    body["datasource"] = backend.datasource(datasource)["id"]
-    if template is not None:
-        body["template"] = backend.template(template)["id"]
-    else:
-        body.setdefault("format", "csv")
+    body = export_request(backend, datasource, template, asked)
     _finish(backend, backend.submit(body), output=output, as_json=as_json)
 
 
@@ -95,7 +77,7 @@ def list_exports(
     asked = {"status": status, "format": format_name, "search": search}
     jobs, total = backend.jobs({name: value for name, value in asked.items() if value}, limit=limit)
     if as_json:
-        show_json({"export_jobs": jobs, "pagination": _pagination(total, limit)})
+        show_json({"export_jobs": jobs, "pagination": listing(total, limit)})
         return
     rows = [
         {**job, "datasource": job["datasource"]["name"], "progress": f"{job['progress']}%"} for job in jobs
@@ -216,15 +198,3 @@ def _finish(backend: Backend, job: Document, *, output: Path | None, as_json: bo
     awaits = f"awaits: {program()} exports download {job['id']}{backend.flags}"
     where = f"is at {target}" if target is not None else awaits
     click.echo(f"{job['row_count'] or 0:,} rows, {job['file_size'] or 0:,} bytes; the file {where}")
-
-
-def _pagination(total: int, limit: int) -> Document:
-    page: Page[None] = Page(items=(), number=1, size=limit, total=total)
-    return {
-        "total_count": total,
-        "page_count": page.count,
-        "current_page": 1,
-        "has_next": page.count > 1,
-        "has_previous": False,
-        "page_size": limit,
-    }

@@ -8,20 +8,27 @@ from typing import Any
 import click
 from flask import current_app
 
+from exporter.audit import MOMENT_RULE, moment
 from exporter.cli.backend import Document, Look
+from exporter.cli.deeds import deed
 from exporter.datasources import DatasourceValues
 from exporter.documents import (
+    audit_document,
     column_document,
     datasource_document,
+    schedule_document,
+    schedule_run_document,
     table_document,
     template_detail,
     template_document,
 )
-from exporter.errors import UserNotFound
+from exporter.errors import Invalid, UserNotFound
 from exporter.jobs.documents import attempt_document, job_document
 from exporter.jobs.engine import AlreadyServed
 from exporter.jobs.requests import JobRequest
-from exporter.model import Datasource, Job, Template, TemplateType, User
+from exporter.model import Action, Datasource, Job, Schedule, TemplateType, User
+from exporter.schedules.service import ScheduleValues
+from exporter.storage.audit import AuditQuery
 from exporter.storage.jobs import JobQuery
 from exporter.storage.templates import TemplateQuery
 from exporter.templates import TemplateValues
@@ -58,9 +65,10 @@ class LocalBackend:
         return datasource_document(self._parts.datasources.named(name, None), for_admin=True)
 
     def add_datasource(self, values: Document) -> Document:
-        return datasource_document(
-            self._parts.datasources.register(DatasourceValues(**values)), for_admin=True
-        )
+        with deed(self._parts, Action.DATASOURCE_CREATE, self._named_user()) as done:
+            datasource = self._parts.datasources.register(DatasourceValues(**values))
+            done.about(datasource.id, datasource.name)
+        return datasource_document(datasource, for_admin=True)
 
     def test_datasource(self, datasource_id: str) -> Document:
         connection = self._parts.datasources.test(self._datasource(datasource_id))
@@ -79,7 +87,10 @@ class LocalBackend:
         return [column_document(column) for column in relation.columns]
 
     def remove_datasource(self, datasource_id: str) -> None:
-        self._parts.datasources.delete(self._datasource(datasource_id))
+        with deed(self._parts, Action.DATASOURCE_DELETE, self._named_user()) as done:
+            datasource = self._datasource(datasource_id)
+            done.about(datasource.id, datasource.name)
+            self._parts.datasources.delete(datasource)
 
     def templates(self) -> list[Document]:
         query = TemplateQuery(visible_to=None if self.user.is_admin else self.user.id, page_size=ALL)
@@ -90,13 +101,52 @@ class LocalBackend:
 
     def create_template(self, values: Document) -> Document:
         wanted = {**values, "template_type": TemplateType(values["template_type"])}
-        return template_detail(self._parts.templates.create(TemplateValues(**wanted), self.user))
+        with deed(self._parts, Action.TEMPLATE_CREATE, self.user) as done:
+            template = self._parts.templates.create(TemplateValues(**wanted), self.user)
+            done.about(template.id, template.name)
+        return template_detail(template)
 
     def delete_template(self, template_id: str) -> None:
-        self._parts.templates.delete(self._template(template_id), self.user)
+        with deed(self._parts, Action.TEMPLATE_DELETE, self.user) as done:
+            template = self._parts.templates.get(template_id, self.user)
+            done.about(template.id, template.name)
+            self._parts.templates.delete(template, self.user)
+
+    def schedules(self) -> list[Document]:
+        page = self._parts.schedules.page(self.user, number=1, size=ALL)
+        return [schedule_document(found) for found in page.items]
+
+    def schedule(self, name: str) -> Document:
+        return schedule_document(self._parts.schedules.named(name, self.user))
+
+    def create_schedule(self, values: Document) -> Document:
+        with deed(self._parts, Action.SCHEDULE_CREATE, self.user) as done:
+            schedule = self._parts.schedules.create(ScheduleValues(**values), self.user)
+            done.about(schedule.id, schedule.name)
+        return schedule_document(schedule)
+
+    def change_schedule(self, schedule_id: str, values: Document) -> Document:
+        with deed(self._parts, Action.SCHEDULE_UPDATE, self.user) as done:
+            schedule = self._schedule(schedule_id)
+            done.about(schedule.id, schedule.name)
+            kept = {name: getattr(schedule, name) for name in ScheduleValues.__dataclass_fields__}
+            changed = self._parts.schedules.change(schedule, ScheduleValues(**{**kept, **values}), self.user)
+        return schedule_document(changed)
+
+    def delete_schedule(self, schedule_id: str) -> None:
+        with deed(self._parts, Action.SCHEDULE_DELETE, self.user) as done:
+            schedule = self._schedule(schedule_id)
+            done.about(schedule.id, schedule.name)
+            self._parts.schedules.delete(schedule)
+
+    def schedule_runs(self, schedule_id: str) -> list[Document]:
+        runs = self._parts.schedules.runs(self._schedule(schedule_id))
+        return [schedule_run_document(run) for run in runs]
 
     def submit(self, request: Document) -> Document:
-        job, _ = self._parts.jobs.submit(JobRequest(**request), self.user)
+        with deed(self._parts, Action.EXPORT_CREATE, self.user) as done:
+            job, _ = self._parts.jobs.submit(JobRequest(**request), self.user)
+            done.about(job.id, job.name or job.datasource_name)
         return self._document(job)
 
     def jobs(self, asked: Mapping[str, str], *, limit: int) -> tuple[list[Document], int]:
@@ -109,13 +159,16 @@ class LocalBackend:
         return {**self._document(job), "attempts": attempts}
 
     def cancel(self, job_id: str) -> Document:
-        return self._document(self._parts.jobs.cancel(self._job(job_id)))
+        with self._on_job(Action.EXPORT_CANCEL, job_id) as job:
+            return self._document(self._parts.jobs.cancel(job))
 
     def retry(self, job_id: str) -> Document:
-        return self._document(self._parts.jobs.retry(self._job(job_id)))
+        with self._on_job(Action.EXPORT_RETRY, job_id) as job:
+            return self._document(self._parts.jobs.retry(job))
 
     def delete(self, job_id: str) -> None:
-        self._parts.jobs.delete(self._job(job_id))
+        with self._on_job(Action.EXPORT_DELETE, job_id) as job:
+            self._parts.jobs.delete(job)
 
     def receipt(self, job_id: str) -> Document:
         return dict(self._parts.jobs.receipt(self._job(job_id)))
@@ -137,15 +190,31 @@ class LocalBackend:
             engine.stop(grace=self._parts.settings.shutdown_grace_seconds)
 
     def blocks(self, job_id: str) -> Iterator[bytes]:
-        with self._parts.jobs.open_file(self._job(job_id)) as file:
+        with self._on_job(Action.EXPORT_DOWNLOAD, job_id) as job:
+            file = self._parts.jobs.open_file(job)
+        with file:
             while block := file.read(BLOCK_BYTES):
                 yield block
 
     def _datasource(self, datasource_id: str) -> Datasource:
         return self._parts.datasources.get(datasource_id, None)
 
-    def _template(self, template_id: str) -> Template:
-        return self._parts.templates.get(template_id, self.user)
+    def deeds(self, asked: Mapping[str, str], *, limit: int) -> tuple[list[Document], int]:
+        page = self._parts.audit.page(AuditQuery(page_size=limit, **_spans(asked)))
+        return [audit_document(entry) for entry in page.items], page.total
+
+    @contextmanager
+    def _on_job(self, action: Action, job_id: str) -> Iterator[Job]:
+        with deed(self._parts, action, self.user) as done:
+            job = self._job(job_id)
+            done.about(job.id, job.name or job.datasource_name)
+            yield job
+
+    def _named_user(self) -> User | None:
+        return self.user if self._username is not None else None
+
+    def _schedule(self, schedule_id: str) -> Schedule:
+        return self._parts.schedules.get(schedule_id, self.user)
 
     def _job(self, job_id: str) -> Job:
         return self._parts.jobs.get(job_id, self.user)
@@ -158,3 +227,15 @@ class LocalBackend:
             queue_position=self._parts.jobs.queue_position(job),
             download_url=urls.build("exports.download", {"job_id": job.id}),
         )
+
+
+def _spans(asked: Mapping[str, str]) -> dict[str, Any]:
+    """Read the moments among what is asked. Raises Invalid."""
+    found = dict[str, Any](asked)
+    for name in ("since", "until"):
+        if name in found:
+            try:
+                found[name] = moment(found[name], last=name == "until")
+            except ValueError as exc:
+                raise Invalid({name: MOMENT_RULE}) from exc
+    return found

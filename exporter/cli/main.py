@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 import click
 
 from exporter.cli.admin import cleanup, doctor, init
+from exporter.cli.audit import audit
 from exporter.cli.datasources import datasources
 from exporter.cli.demo import demo
 from exporter.cli.exports import exports
+from exporter.cli.keeping import backup, migrate_database, rotate_key
+from exporter.cli.schedules import schedules
 from exporter.cli.serve import serve
 from exporter.cli.templates import templates
 from exporter.cli.tokens import tokens
@@ -30,9 +33,14 @@ COMMANDS: tuple[click.Command, ...] = (
     datasources,
     exports,
     templates,
+    audit,
+    schedules,
     verify,
     cleanup,
     doctor,
+    backup,
+    rotate_key,
+    migrate_database,
 )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from exporter.errors import ExporterError, Invalid
+from exporter.model import Page
 
 ID_WIDTH = 36  # an id is there to be copied: it folds on a narrow terminal only
 
@@ -21,19 +22,24 @@ def program() -> str:
 
 def told(error: ExporterError) -> str:
     """Put an error on one line; faults of fields are named by their path: `filters.columns: …`."""
-    return "; ".join(_sentences(error.errors)) if isinstance(error, Invalid) else error.message
-
-
-def _sentences(errors: Mapping[str, Any], path: str = "") -> list[str]:
-    found: list[str] = []
-    for name, fault in errors.items():
-        place = f"{path}.{name}" if path else str(name)
-        found += _sentences(fault, place) if isinstance(fault, Mapping) else [f"{place}: {fault}"]
-    return found
+    return error.line if isinstance(error, Invalid) else error.message
 
 
 def show_json(data: object) -> None:
     click.echo(json.dumps(data, ensure_ascii=False, indent=2, default=str))
+
+
+def listing(total: int, limit: int) -> dict[str, Any]:
+    """Give the pagination block of a list that is its first page."""
+    page: Page[None] = Page(items=(), number=1, size=limit, total=total)
+    return {
+        "total_count": total,
+        "page_count": page.count,
+        "current_page": 1,
+        "has_next": page.count > 1,
+        "has_previous": False,
+        "page_size": limit,
+    }
 
 
 def show_document(document: Mapping[str, Any]) -> None:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from exporter.cli.backend import Document, Look
 from exporter.cli.rest import Client, ServerAway
-from exporter.errors import DatasourceNotFound, JobNotFound, Later, TemplateNotFound
+from exporter.errors import DatasourceNotFound, JobNotFound, Later, ScheduleNotFound, TemplateNotFound
 
 PAGE_SIZE = 100
 FIRST_LOOK_SECONDS = 0.1
@@ -74,16 +74,37 @@ class RemoteBackend:
     def delete_template(self, template_id: str) -> None:
         self._client.send("DELETE", f"export-templates/{template_id}/")
 
+    def schedules(self) -> list[Document]:
+        return [found for page in self._pages("schedules/", {}) for found in page["schedules"]]
+
+    def schedule(self, name: str) -> Document:
+        for field in ("name", "id"):
+            for found in self.schedules():
+                if found[field] == name:
+                    return found
+        raise ScheduleNotFound(f"There is no schedule named {name!r}")
+
+    def create_schedule(self, values: Document) -> Document:
+        return self._client.send("POST", "schedules/", values)
+
+    def change_schedule(self, schedule_id: str, values: Document) -> Document:
+        return self._client.send("PATCH", f"schedules/{schedule_id}/", values)
+
+    def delete_schedule(self, schedule_id: str) -> None:
+        self._client.send("DELETE", f"schedules/{schedule_id}/")
+
+    def schedule_runs(self, schedule_id: str) -> list[Document]:
+        found: list[Document] = self._client.data(f"schedules/{schedule_id}/runs/")["runs"]
+        return found
+
     def submit(self, request: Document) -> Document:
         return self._client.send("POST", "exports/", request)
 
     def jobs(self, asked: Mapping[str, str], *, limit: int) -> tuple[list[Document], int]:
-        found: dict[str, Document] = {}  # by id: a new job moves the last one of a page to the next page
-        for page in self._pages("exports/", {**asked, "page_size": str(min(limit, PAGE_SIZE))}):
-            found |= {job["id"]: job for job in page["export_jobs"]}
-            if len(found) >= limit:
-                break
-        return list(found.values())[:limit], page["pagination"]["total_count"]
+        return self._newest("exports/", "export_jobs", asked, limit)
+
+    def deeds(self, asked: Mapping[str, str], *, limit: int) -> tuple[list[Document], int]:
+        return self._newest("audit/", "entries", asked, limit)
 
     def job(self, job_id: str) -> Document:
         return self._client.data(_path(job_id))
@@ -107,6 +128,16 @@ class RemoteBackend:
 
     def blocks(self, job_id: str) -> Iterator[bytes]:
         return self._client.blocks(f"{_path(job_id)}download/")
+
+    def _newest(
+        self, path: str, key: str, asked: Mapping[str, str], limit: int
+    ) -> tuple[list[Document], int]:
+        found: dict[str, Document] = {}  # by id: a new one moves the last one of a page to the next page
+        for page in self._pages(path, {**asked, "page_size": str(min(limit, PAGE_SIZE))}):
+            found |= {each["id"]: each for each in page[key]}
+            if len(found) >= limit:
+                break
+        return list(found.values())[:limit], page["pagination"]["total_count"]
 
     def _pages(self, path: str, asked: Mapping[str, str]) -> Iterator[Document]:
         for number in count(1):

@@ -1,15 +1,57 @@
-"""From the flags of `exports create` to the body of `POST exports/`."""
+"""The flags that say what to export, and the body of `POST exports/` that they make."""
 
 import csv
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
-from exporter.cli.backend import Document
+import click
+
+from exporter.cli.backend import Backend, Document
 from exporter.errors import Invalid
 
+F = TypeVar("F", bound=Callable[..., Any])
 
-def export_request(asked: Mapping[str, Any]) -> Document:
-    """Give format, filters, options and name. Raises Invalid; names and values are checked by whoever takes it."""
+FORMATS = click.Choice(["csv", "json", "parquet", "excel"])
+OPTIONS = (
+    click.option("--table", help="Needed unless the datasource is bound to a table or a query."),
+    click.option("--format", "format_name", type=FORMATS, help="csv, if left out."),
+    click.option("--columns", metavar="A,B", help="All, if left out."),
+    click.option(
+        "--where", multiple=True, metavar="CONDITION", help="e.g. 'price >= 10'. Repeat: all must hold."
+    ),
+    click.option("--order-by", metavar="A,B", help="e.g. 'created_at DESC, id'"),
+    click.option("--group-by", metavar="A,B", help="e.g. 'city, year'; the rows are the groups."),
+    click.option("--limit", type=int, metavar="N", help="At most so many rows."),
+    click.option("--date-from", metavar="DATE", help="From this day or moment on, in the date column."),
+    click.option("--date-to", metavar="DATE", help="To the end of this day, or to this moment."),
+    click.option("--template", metavar="NAME", help="Start from this template."),
+    click.option(
+        "--option", "options", multiple=True, metavar="NAME=VALUE", help="e.g. delimiter=tab. Repeat."
+    ),
+)
+
+
+def export_options(function: F) -> F:
+    """Give a command the flags that `export_request` takes."""
+    for option in reversed(OPTIONS):
+        function = option(function)
+    return function
+
+
+def export_request(
+    backend: Backend, datasource: str, template: str | None, asked: Mapping[str, Any]
+) -> Document:
+    """Give the body. Raises Invalid; names and values are checked by whoever takes it."""
+    body = _request(asked)
+    body["datasource"] = backend.datasource(datasource)["id"]
+    if template is not None:
+        body["template"] = backend.template(template)["id"]
+    else:
+        body.setdefault("format", "csv")
+    return body
+
+
+def _request(asked: Mapping[str, Any]) -> Document:
     faults: dict[str, Any] = {}
     filters = {
         "table": asked["table"],
@@ -24,7 +66,7 @@ def export_request(asked: Mapping[str, Any]) -> Document:
     if faults:
         raise Invalid(faults)
     body = {"filters": _given(filters), "options": options}
-    return body | _given({"format": asked["format_name"], "name": asked["name"]})
+    return body | _given({"format": asked["format_name"], "name": asked.get("name")})
 
 
 def _given(values: Document) -> Document:

@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 BODY_SLACK = 8  # takes in so many times MAX_CONTENT_LENGTH, so that a modest excess gets an answer
 CONNECTIONS = 200
 CHANNEL_TIMEOUT_SECONDS = 120
+HEADER_BYTES = 64 * 1024  # of all headers together; beyond, the server answers 431
 
 
 @click.command(cls=Verb)
@@ -62,8 +63,10 @@ def _server(parts: "Services", host: str, port: int, threads: int) -> Any:
     from flask import current_app
     from waitress.server import create_server
 
+    from exporter.cli.wire import StrictChannel
+
     try:
-        return create_server(
+        server = create_server(
             current_app._get_current_object(),  # type: ignore[attr-defined]  # noqa: SLF001 - Flask's documented way
             host=host,
             port=port,
@@ -71,11 +74,15 @@ def _server(parts: "Services", host: str, port: int, threads: int) -> Any:
             ident="exporter",
             connection_limit=CONNECTIONS,
             channel_timeout=CHANNEL_TIMEOUT_SECONDS,
+            clear_untrusted_proxy_headers=False,  # the app itself believes TRUSTED_PROXIES alone
+            max_request_header_size=HEADER_BYTES,
             max_request_body_size=parts.settings.max_content_length * BODY_SLACK,
         )
     except OSError as exc:
         parts.engine.stop(grace=0)
         raise click.ClickException(f"Cannot listen on {host}:{port}: {exc.strerror}") from exc
+    server.channel_class = StrictChannel
+    return server
 
 
 def _serve_until_told(server: Any, parts: "Services") -> None:

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from exporter.cli.base import Noun, services_command
+from exporter.cli.deeds import deed
 from exporter.cli.output import as_json, show_json, show_table
-from exporter.model import Token
+from exporter.model import Action, Token
 
 if TYPE_CHECKING:
     from exporter.wiring import Services
@@ -31,7 +32,9 @@ def create(parts: "Services", user: str, name: str, expires_in_days: int | None)
     Example: exporter tokens create ada --name nightly
     """
     owner = parts.accounts.user_named(user)
-    _, secret = parts.accounts.create_token(owner, name=name, expires_in_days=expires_in_days)
+    with deed(parts, Action.TOKEN_CREATE, owner) as done:
+        token, secret = parts.accounts.create_token(owner, name=name, expires_in_days=expires_in_days)
+        done.about(token.id, token.name)
     click.echo(secret)
 
 
@@ -59,7 +62,9 @@ def revoke(parts: "Services", token_id: str) -> None:
 
     Example: exporter tokens revoke ID
     """
-    parts.accounts.revoke_token(token_id, user=None)
+    with deed(parts, Action.TOKEN_REVOKE) as done:
+        token = parts.accounts.revoke_token(token_id, user=None)
+        done.about(token.id, token.name)
     click.echo("Token revoked")
 
 

@@ -1,12 +1,14 @@
 """exporter users …"""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from exporter.cli.base import Noun, read_password, services_command
+from exporter.cli.deeds import deed
 from exporter.cli.output import as_json, show_json, show_table
-from exporter.model import Role, User
+from exporter.model import Action, Role, User
 
 if TYPE_CHECKING:
     from exporter.wiring import Services
@@ -32,7 +34,7 @@ def create(parts: "Services", name: str, *, admin: bool, password_stdin: bool) -
     """
     del password_stdin  # standard input is read wherever it is no terminal
     role = Role.ADMIN if admin else Role.MEMBER
-    user = parts.accounts.create_user(name, read_password(), role=role)
+    user = create_user(parts, name, read_password(), role=role)
     click.echo(f"User {user.username} created ({user.role})")
 
 
@@ -61,7 +63,9 @@ def set_password(parts: "Services", name: str, *, password_stdin: bool) -> None:
     Example: exporter users set-password ada
     """
     del password_stdin  # standard input is read wherever it is no terminal
-    parts.accounts.set_password(parts.accounts.user_named(name), read_password())
+    _on_user(
+        parts, name, Action.USER_PASSWORD, lambda user: parts.accounts.set_password(user, read_password())
+    )
     click.echo(f"Password of {name} changed")
 
 
@@ -73,7 +77,7 @@ def disable(parts: "Services", name: str) -> None:
 
     Example: exporter users disable ada
     """
-    parts.accounts.disable(parts.accounts.user_named(name))
+    _on_user(parts, name, Action.USER_DISABLE, parts.accounts.disable)
     click.echo(f"User {name} disabled")
 
 
@@ -85,8 +89,22 @@ def enable(parts: "Services", name: str) -> None:
 
     Example: exporter users enable ada
     """
-    parts.accounts.enable(parts.accounts.user_named(name))
+    _on_user(parts, name, Action.USER_ENABLE, parts.accounts.enable)
     click.echo(f"User {name} enabled")
+
+
+def create_user(parts: "Services", name: str, password: str, *, role: Role) -> User:
+    with deed(parts, Action.USER_CREATE) as done:
+        user = parts.accounts.create_user(name, password, role=role)
+        done.about(user.id, user.username)
+    return user
+
+
+def _on_user(parts: "Services", name: str, action: Action, act: Callable[[User], None]) -> None:
+    with deed(parts, action) as done:
+        user = parts.accounts.user_named(name)
+        done.about(user.id, user.username)
+        act(user)
 
 
 def _row(user: User) -> dict[str, Any]:

@@ -88,6 +88,7 @@ class Parts:
     make_executor: Callable[[Callable[[], None]], Executor]
     make_dispatcher: Callable[[Executor, frozenset[str] | None], Dispatcher]
     clock: Callable[[], datetime]
+    tick: Callable[[], None]  # makes jobs of what is due
 
 
 class Engine:
@@ -125,7 +126,9 @@ class Engine:
             parts.notices.cancelled = lambda job_id: parts.pulse.cancel(job_id, Reason.CANCELLED)
             parts.pulse.start()
             dispatcher.start()
-            self._housekeeper = threading.Thread(target=self._keep_house, name="exporter-sweep", daemon=True)
+            self._housekeeper = threading.Thread(
+                target=self._keep_house, args=(only is None,), name="exporter-sweep", daemon=True
+            )
             self._housekeeper.start()
 
     def close_door(self) -> None:
@@ -156,12 +159,14 @@ class Engine:
         if self._dispatcher is not None:
             self._dispatcher.notify()
 
-    def _keep_house(self) -> None:
-        """Reap about four times a lease; sweep every few minutes, and at once at the start."""
+    def _keep_house(self, keep_time: bool) -> None:
+        """Reap, and `keep_time`, about four times a lease; sweep every few minutes, and at once at the start."""
         next_sweep = time.monotonic()
         while True:
             try:
                 self._parts.reaper.reap(now=self._parts.clock())
+                if keep_time:
+                    self._parts.tick()
                 if time.monotonic() >= next_sweep:
                     self._parts.sweeper.sweep()
                     next_sweep = time.monotonic() + SWEEP_SECONDS

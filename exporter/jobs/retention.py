@@ -1,10 +1,11 @@
-"""Removing what nobody needs: expired files, and files that no row refers to."""
+"""Removing what nobody needs: expired files, files that no row refers to, old lines of the audit log."""
 
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from exporter.audit import AuditService
 from exporter.storage.artifacts import LocalStore
 from exporter.storage.jobs import JobStore
 
@@ -26,9 +27,12 @@ def orphans(keys: set[str], *, referred: set[str], running: set[str]) -> tuple[s
 
 
 class Sweeper:
-    def __init__(self, jobs: JobStore, artifacts: LocalStore, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, jobs: JobStore, artifacts: LocalStore, audit: AuditService, clock: Callable[[], datetime]
+    ) -> None:
         self._jobs = jobs
         self._artifacts = artifacts
+        self._audit = audit
         self._clock = clock
 
     def sweep(self, *, dry_run: bool = False) -> Swept:
@@ -43,6 +47,7 @@ class Sweeper:
         )
         if not dry_run:
             self._remove(swept, expired)
+            self._audit.forget_old()
         return swept
 
     def _remove(self, swept: Swept, expired: dict[str, str]) -> None:

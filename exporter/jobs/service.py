@@ -70,8 +70,9 @@ class JobService:
         *,
         key: ClientKey | None = None,
         faults: Mapping[str, Any] | None = None,
+        job_id: str | None = None,
     ) -> tuple[Job, bool]:
-        """Queue a job, or find the one that `key` created before; say which (True: created).
+        """Queue a job, or find the one that `key` or `job_id` created before; say which (True: created).
 
         `faults` are those of the request's shape that were found already: all faults are raised at once. Raises
         Invalid, TemplateInactive, DiskLow, QueueFull, UserQueueFull or KeyReused, and then leaves no trace.
@@ -86,7 +87,7 @@ class JobService:
         if not self._artifacts.has_room():
             raise DiskLow
         new = _new_job(request, user, checked)
-        job, created = self._jobs.insert(new, now=now, limits=self._limits, key=kept)
+        job, created = self._jobs.insert(new, now=now, limits=self._limits, key=kept, job_id=job_id)
         if created and checked.template is not None:
             self._templates.count_use(checked.template)
         self._notices.queued()

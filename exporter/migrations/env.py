@@ -1,11 +1,11 @@
-"""Alembic's environment: runs migrations on the app's own engine."""
+"""Alembic's environment: runs migrations on the engine that it is handed, else on the app's own."""
 
 from alembic import context
 from flask import current_app
 
 from exporter.storage.tables import Base
 
-target = current_app.extensions["migrate"].db.engine
+target = context.config.attributes.get("engine") or current_app.extensions["migrate"].db.engine
 
 with target.connect() as connection:
     context.configure(

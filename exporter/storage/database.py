@@ -27,7 +27,7 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        with _away(), self.engine.begin() as connection:
+        with away(), self.engine.begin() as connection:
             yield connection
 
     @contextmanager
@@ -37,7 +37,7 @@ class Database:
         A deferred one that reads first and then writes fails at once when another writer came between, whatever
         the busy timeout.
         """
-        with _away(), self._writing.begin() as connection:
+        with away(), self._writing.begin() as connection:
             yield connection
 
     def ping(self) -> None:
@@ -46,7 +46,8 @@ class Database:
 
 
 @contextmanager
-def _away() -> Iterator[None]:
+def away() -> Iterator[None]:
+    """Turn a failure to reach a database into DatabaseAway."""
     try:
         yield
     except (OperationalError, PoolTimeout) as exc:
@@ -55,7 +56,7 @@ def _away() -> Iterator[None]:
 
 def schema_version(engine: Engine) -> str | None:
     """Give the migration that the database is at; None for one that was never set up."""
-    with _away(), engine.begin() as connection:
+    with away(), engine.begin() as connection:
         if not inspect(connection).has_table("alembic_version"):
             return None
         return connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()

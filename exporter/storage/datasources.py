@@ -47,6 +47,16 @@ class DatasourceStore:
         with self._database.write() as connection:
             connection.execute(delete(DatasourceRow).where(DatasourceRow.id == datasource_id))
 
+    def reseal(self, vault: Vault) -> int:
+        """Encrypt every URL anew, all or none; give their number. Raises SettingInvalid for one that cannot be read."""
+        with self._database.write() as connection:
+            rows = connection.execute(select(DatasourceRow.id, DatasourceRow.url_encrypted)).all()
+            for datasource_id, sealed in rows:
+                fresh = vault.encrypt(self._vault.decrypt(sealed))
+                statement = update(DatasourceRow).where(DatasourceRow.id == datasource_id)
+                connection.execute(statement.values(url_encrypted=fresh))
+        return len(rows)
+
     def _expect(self, datasource_id: str) -> Datasource:
         found = self.get(datasource_id)
         if found is None:

@@ -85,23 +85,38 @@ class JobStore:
         self._database = database
 
     def insert(
-        self, new: NewJob, *, now: datetime, limits: QueueLimits, key: IdempotencyKey | None = None
+        self,
+        new: NewJob,
+        *,
+        now: datetime,
+        limits: QueueLimits,
+        key: IdempotencyKey | None = None,
+        job_id: str | None = None,
     ) -> tuple[Job, bool]:
-        """Create a pending job, or find the one that `key` created before; say which (True: created).
+        """Create a pending job, or find the one that `key` or `job_id` created before; say which (True: created).
 
         Raises QueueFull, UserQueueFull or KeyReused, and then leaves no trace.
         """
         try:
-            return self._insert(new, now=now, limits=limits, key=key)
+            return self._insert(new, now=now, limits=limits, key=key, job_id=job_id)
         except IntegrityError:
-            if key is None:
+            if key is None and job_id is None:
                 raise
-            return self._insert(new, now=now, limits=limits, key=key)  # an equal request was a moment earlier
+            # An equal request was a moment earlier.
+            return self._insert(new, now=now, limits=limits, key=key, job_id=job_id)
 
     def _insert(
-        self, new: NewJob, *, now: datetime, limits: QueueLimits, key: IdempotencyKey | None
+        self,
+        new: NewJob,
+        *,
+        now: datetime,
+        limits: QueueLimits,
+        key: IdempotencyKey | None,
+        job_id: str | None,
     ) -> tuple[Job, bool]:
         with self._database.write() as connection:
+            if job_id is not None and (known := connection.execute(_by_id(job_id)).one_or_none()) is not None:
+                return _job(known), False
             if key is not None:
                 connection.execute(_forget_keys(new.owner_id, key))
                 earlier = connection.execute(_remembered(new.owner_id, key.key)).one_or_none()
@@ -110,7 +125,7 @@ class JobStore:
                         connection.execute(_by_id(earlier.job_id)).one(), earlier, key
                     ), False
             check_room(connection, new.owner_id, limits)
-            job_id = str(uuid4())
+            job_id = job_id or str(uuid4())
             values = {**BLANK, **asdict(new), "filters": dict(new.filters), "options": dict(new.options)}
             times = {"created_at": now, "queued_at": now}
             connection.execute(

@@ -8,7 +8,7 @@ from functools import cache
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from cryptography.fernet import Fernet, InvalidToken
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from exporter.errors import SettingInvalid
 
@@ -19,11 +19,11 @@ SETUP_CODE_CHARACTERS = 10
 
 
 class Vault:
-    """Encrypts with a key derived from SECRET_KEY."""
+    """Encrypts with a key derived from SECRET_KEY; reads what the previous one encrypted, too."""
 
-    def __init__(self, secret_key: str) -> None:
-        digest = hashlib.sha256(b"exporter:datasource-urls:" + secret_key.encode()).digest()
-        self._fernet = Fernet(base64.urlsafe_b64encode(digest))
+    def __init__(self, secret_key: str, previous: str | None = None) -> None:
+        keys = [secret_key] if previous is None else [secret_key, previous]
+        self._fernet = MultiFernet([_fernet(key) for key in keys])
 
     def encrypt(self, text: str) -> str:
         return self._fernet.encrypt(text.encode()).decode("ascii")
@@ -49,6 +49,11 @@ def setup_code(secret_key: str) -> str:
 def same(given: str, right: str) -> bool:
     """Compare in a time that tells nothing."""
     return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), right.encode())
+
+
+def _fernet(secret_key: str) -> Fernet:
+    digest = hashlib.sha256(b"exporter:datasource-urls:" + secret_key.encode()).digest()
+    return Fernet(base64.urlsafe_b64encode(digest))
 
 
 def new_token() -> str:

@@ -11,6 +11,7 @@ from sqlalchemy import (
     Dialect,
     ForeignKey,
     Index,
+    Integer,
     MetaData,
     String,
     Text,
@@ -20,9 +21,10 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from exporter.model import JobStatus
 
-SCHEMA_VERSION = "0002"  # the newest migration
+SCHEMA_VERSION = "0005"  # the newest migration
 
 Id = String(36)
+Counter = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up only an INTEGER key
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -187,6 +189,37 @@ class AttemptRow(Base):
     row_count: Mapped[int | None] = mapped_column(BigInteger)
 
 
+class ScheduleRow(Base):
+    __tablename__ = "schedules"
+    __table_args__ = (
+        Index("uq_schedules_owner_name", "owner_id", "name", unique=True),
+        Index("ix_schedules_is_active_next_run_at", "is_active", "next_run_at"),
+    )
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    owner_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    name: Mapped[str] = mapped_column(String(150))
+    cron: Mapped[str] = mapped_column(String(150))
+    timezone: Mapped[str] = mapped_column(String(64))
+    catch_up: Mapped[bool]
+    export: Mapped[dict[str, Any]]
+    is_active: Mapped[bool]
+    next_run_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+class ScheduleRunRow(Base):
+    __tablename__ = "schedule_runs"
+
+    schedule_id: Mapped[str] = mapped_column(ForeignKey("schedules.id", ondelete="CASCADE"), primary_key=True)
+    due_at: Mapped[datetime] = mapped_column(primary_key=True)
+    started_at: Mapped[datetime]
+    outcome: Mapped[str] = mapped_column(Word)
+    job_id: Mapped[str | None] = mapped_column(ForeignKey("jobs.id", ondelete="SET NULL"), index=True)
+    error: Mapped[str | None] = mapped_column(Text)
+
+
 class IdempotencyRow(Base):
     """The first answer to an Idempotency-Key; `digest` is the sha256 of the request's canonical body."""
 
@@ -197,3 +230,40 @@ class IdempotencyRow(Base):
     digest: Mapped[str] = mapped_column(String(64))
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), index=True)
     created_at: Mapped[datetime]
+
+
+class AuditRow(Base):
+    """One deed; rows are added and, once too old, removed, but never changed. It points at nothing: it outlives all."""
+
+    __tablename__ = "audit_log"
+    __table_args__ = (
+        Index("ix_audit_log_username_id", "username", "id"),
+        Index("ix_audit_log_action_id", "action", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(Counter, primary_key=True, autoincrement=True)
+    at: Mapped[datetime] = mapped_column(index=True)
+    user_id: Mapped[str | None] = mapped_column(Id)
+    username: Mapped[str | None] = mapped_column(String(150))
+    address: Mapped[str] = mapped_column(String(200))
+    action: Mapped[str] = mapped_column(String(32))
+    outcome: Mapped[str] = mapped_column(Word)
+    reason: Mapped[str | None] = mapped_column(String(64))
+    object_kind: Mapped[str | None] = mapped_column(Word)
+    object_id: Mapped[str | None] = mapped_column(Id)
+    object_name: Mapped[str | None] = mapped_column(Text)
+    request_id: Mapped[str | None] = mapped_column(String(64))
+
+
+class LoginFailureRow(Base):
+    """How often log-ins failed lately, for one account or one address; `digest` hides which.
+
+    `told` says that the present wait stands in the audit log already.
+    """
+
+    __tablename__ = "login_failures"
+
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    failures: Mapped[int]
+    last_at: Mapped[datetime] = mapped_column(index=True)
+    told: Mapped[bool]

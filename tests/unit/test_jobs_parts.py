@@ -1,12 +1,10 @@
-"""The quiet parts of running jobs: tokens, progress, turns, throttle, leases, what is swept."""
+"""The quiet parts of running jobs: tokens, progress, turns, leases, what is swept."""
 
 import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from exporter.accounts import FREE_TRIES, LoginThrottle
-from exporter.errors import TooManyLogins
 from exporter.jobs.cancel import Cancelled, CancelToken, Reason
 from exporter.jobs.dispatcher import next_turn
 from exporter.jobs.engine import AlreadyServed, InstanceLock
@@ -69,23 +67,6 @@ def test_one_users_many_exports_do_not_starve_anothers_one():
     assert next_turn(queue, {}).job_id == "a2"
     assert next_turn(queue, {"ada": 1, "bea": 1}).job_id == "a2"
     assert next_turn([], {}) is None
-
-
-def test_log_ins_wait_longer_after_each_failure_but_never_for_ever():
-    now = 0.0
-    throttle = LoginThrottle(lambda: now)
-    for _ in range(FREE_TRIES):
-        throttle.check("user:ada")
-        throttle.failed("user:ada")
-    with pytest.raises(TooManyLogins) as caught:
-        throttle.check("user:ada", "address:1")
-    assert caught.value.retry_after >= 1
-    for _ in range(50):
-        throttle.failed("user:ada")
-    now += 61
-    throttle.check("user:ada")
-    throttle.succeeded("user:ada")
-    throttle.check("user:ada")
 
 
 class Rows:

@@ -1,0 +1,1 @@
+"""Recurring exports: a request for an export, and when to make it."""

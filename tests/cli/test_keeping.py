@@ -1,0 +1,116 @@
+"""An installation over the years: backup and restore, a new key, another database."""
+
+import json
+import shutil
+
+import pytest
+
+from exporter import secretkey
+from exporter.jobs.engine import InstanceLock
+
+KEY = "secret_key"
+
+
+def jobs(run, **environ):
+    return json.loads(run("exports", "list", "--json", **environ).output)["export_jobs"]
+
+
+def export(run, **environ):
+    run("exports", "create", "shop", "--table", "orders", **environ)
+
+
+def test_a_backup_is_an_installation_again_and_says_that_the_files_are_not_in_it(
+    run, shop_registered, instance, tmp_path
+):
+    export(run)
+    folder = tmp_path / "copy"
+    run("backup", str(folder))
+    assert oct(folder.stat().st_mode & 0o777) == "0o700"
+    assert sorted(path.name for path in folder.iterdir()) == ["exporter.sqlite3", KEY]
+    roots = str(instance)
+    shutil.rmtree(instance / "exports")
+    (instance / "shop.db").rename(tmp_path / "shop.db")
+    shutil.rmtree(instance)
+    shutil.copytree(folder, instance)
+    (tmp_path / "shop.db").rename(instance / "shop.db")
+    (job,) = jobs(run, SQLITE_ROOTS=roots)
+    assert job["status"] == "completed"
+    assert "sqlite 3." in run("datasources", "test", "shop", SQLITE_ROOTS=roots).output
+    run("exports", "download", job["id"], code=1)
+
+
+def test_a_backup_goes_into_an_empty_folder_only(run, shop_registered, instance):
+    assert "not empty" in run("backup", str(instance), code=1).stderr
+
+
+def test_a_new_key_reads_the_datasources_and_the_old_one_is_gone(run, shop_registered, instance):
+    old = (instance / KEY).read_text()
+    assert "1 datasource URLs" in run("rotate-key").output
+    assert (instance / KEY).read_text() != old
+    assert oct((instance / KEY).stat().st_mode & 0o777) == "0o600"
+    assert not (instance / secretkey.PREVIOUS).exists()
+    assert "sqlite 3." in run("datasources", "test", "shop").output
+    run("datasources", "test", "shop", SECRET_KEY=old, code=1)
+
+
+@pytest.mark.parametrize("reached", ["key", "rows"])
+def test_an_interrupted_change_of_keys_reads_everything_and_is_completed_by_the_next(
+    run, shop_registered, instance, monkeypatch, reached
+):
+    def die(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        name = "exporter.datasources.DatasourceService.reseal" if reached == "key" else None
+        patch.setattr(name or "exporter.secretkey.forget_previous", die)
+        with pytest.raises(KeyboardInterrupt):
+            run_raw(run)
+    assert (instance / secretkey.PREVIOUS).exists()
+    assert "sqlite 3." in run("datasources", "test", "shop").output
+    key = (instance / KEY).read_text()
+    run("rotate-key")
+    assert (instance / KEY).read_text() == key
+    assert not (instance / secretkey.PREVIOUS).exists()
+    assert "sqlite 3." in run("datasources", "test", "shop").output
+
+
+def run_raw(run):
+    try:
+        run("rotate-key")
+    except AssertionError as exc:  # click turns the interrupt into exit code 1
+        raise KeyboardInterrupt from exc
+
+
+def test_a_key_from_outside_is_changed_with_the_previous_one_beside_it(run, shop):
+    run("users", "create", "ada", "--admin", stdin="pw\n", SECRET_KEY="old")
+    run("datasources", "add", "shop", f"sqlite:///{shop}", SECRET_KEY="old")
+    assert "PREVIOUS_SECRET_KEY" in run("rotate-key", code=1, SECRET_KEY="old").stderr
+    both = {"SECRET_KEY": "new", "PREVIOUS_SECRET_KEY": "old"}
+    run("datasources", "test", "shop", **both)
+    assert "no longer needed" in run("rotate-key", **both).output
+    run("datasources", "test", "shop", SECRET_KEY="new")
+
+
+@pytest.mark.parametrize("command", [["rotate-key"], ["migrate-database", "sqlite:////nowhere.db"]])
+def test_nothing_is_moved_under_a_running_server(run, shop_registered, instance, command):
+    lock = InstanceLock(instance)
+    lock.acquire()
+    try:
+        assert "already served" in run(*command, code=1).stderr
+    finally:
+        lock.release()
+
+
+@pytest.mark.postgres
+def test_everything_moves_to_postgresql(run, shop_registered, postgres_database):
+    export(run)
+    run("tokens", "create", "ada")
+    before = jobs(run)
+    told = run("migrate-database", "-", stdin=f"{postgres_database}\n").output
+    assert "1 jobs" in told
+    assert jobs(run, DATABASE_URL=postgres_database) == before
+    export(run, DATABASE_URL=postgres_database)
+    assert len(jobs(run, DATABASE_URL=postgres_database)) == 2
+    again = run("migrate-database", postgres_database, code=1).stderr
+    assert "must be empty" in again
+    assert "pg_dump" in run("backup", "/nowhere", code=1, DATABASE_URL=postgres_database).stderr
