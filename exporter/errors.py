@@ -278,6 +278,12 @@ class OwnerDisabled(ExporterError):
     code = "owner_disabled"
 
 
+class DatabaseUnreachable(ExporterError):
+    """DATABASE_URL: the app database cannot be used: {reason}"""
+
+    code = "database_unreachable"
+
+
 class DiskLow(ExporterError):
     """The server has too little free disk space for a new export. Delete old exports or ask an admin."""
 
@@ -324,6 +330,12 @@ class QueryTimeout(ExportFailed):
     """The query ran longer than the {seconds} s allowed. Narrow it, or ask an admin to raise STATEMENT_TIMEOUT."""
 
     code = "query_timeout"
+
+
+class PreviewTooSlow(ExporterError):
+    """The first rows took longer than {seconds} s. Narrow the filters, or create the export: it may take longer."""
+
+    code = "preview_too_slow"
 
 
 class SourceCorrupt(ExportFailed):

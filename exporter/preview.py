@@ -12,7 +12,7 @@ from typing import Any
 
 from exporter.configuration import Configuration
 from exporter.datasources import DatasourceService, relation_of
-from exporter.errors import BadRequest, QueryTimeout
+from exporter.errors import PreviewTooSlow, QueryTimeout
 from exporter.formats import registry
 from exporter.formats.base import FormatEntry, WriterRequest
 from exporter.formats.options import parse_options
@@ -60,7 +60,7 @@ class PreviewService:
         self._max_rows = max_rows
 
     def preview(self, datasource: Datasource, filters: Mapping[str, Any]) -> Preview:
-        """Raise Invalid for faulty filters, ExportFailed with the database's reason."""
+        """Raise Invalid for faulty filters, PreviewTooSlow, ExportFailed with the database's reason."""
         spec = parse_filters(filters)
         entry = registry.get("json")
         options = parse_options(entry, {"layout": "columns"}, defaults={})
@@ -79,7 +79,7 @@ class PreviewService:
             )
 
     def estimate(self, datasource: Datasource, configuration: Configuration) -> Expectation:
-        """Write a sample into memory and scale it up. Raises Invalid, ExportFailed."""
+        """Write a sample into memory and scale it up. Raises Invalid, PreviewTooSlow, ExportFailed."""
         spec = configuration.spec
         with self._open(datasource) as source:
             relation = relation_of(source, datasource, spec.table)
@@ -105,10 +105,7 @@ class PreviewService:
             with self._datasources.open(datasource, timeout=TIMEOUT_SECONDS) as source:
                 yield source
         except QueryTimeout as exc:
-            message = (
-                f"The first rows took longer than {TIMEOUT_SECONDS:.0f} s; the export itself may take longer"
-            )
-            raise BadRequest(message) from exc
+            raise PreviewTooSlow(seconds=round(TIMEOUT_SECONDS)) from exc
 
     def _compiled(
         self, spec: QuerySpec, source: Source, relation: Relation, datasource: Datasource

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from exporter import secretkey
 from exporter.errors import SettingInvalid
@@ -106,9 +107,21 @@ def _database_url(name: str, value: object) -> str:
     scheme, _, rest = text.partition("://")
     if scheme == "sqlite" and rest.startswith("/") and len(rest) > 1:
         return text
-    if scheme in {"postgresql", "postgres", "postgresql+psycopg"}:
+    if scheme in {"postgresql", "postgres", "postgresql+psycopg"} and _is_address(text):
         return f"postgresql+psycopg://{rest}"
-    raise _refuse(name, scheme, "sqlite:///path or postgresql://user:password@host/database")
+    expected = (
+        "sqlite:///path or postgresql://user:password@host:port/database, with @ in the password as %40"
+    )
+    raise _refuse(name, scheme, expected)
+
+
+def _is_address(url: str) -> bool:
+    """Say whether the part with the host can be read in one way only."""
+    try:
+        parts = urlsplit(url)
+        return parts.netloc.count("@") <= 1 and (parts.port is None or parts.port > 0)
+    except ValueError:
+        return False
 
 
 def _storage_url(name: str, value: object) -> str:

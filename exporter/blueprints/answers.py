@@ -57,6 +57,11 @@ class Named(Answer):
     name = always(fields.String)
 
 
+class Person(Answer):
+    id = always(fields.UUID)
+    username = always(fields.String)
+
+
 class Pagination(Answer):
     total_count = always(fields.Integer)
     page_count = always(fields.Integer)
@@ -192,6 +197,7 @@ class Job(Answer):
 
     id = always(fields.UUID)
     name = maybe(fields.String)
+    owner = always(fields.Nested, Person)
     status = always(word(*STATUSES))
     phase = always(word(*Phase))
     format = always(word(*FORMAT_NAMES))
@@ -314,11 +320,6 @@ class Templates(Answer):
     templates = many(Template)
     total_count = always(fields.Integer)
     pagination = always(fields.Nested, Pagination)
-
-
-class Person(Answer):
-    id = always(fields.UUID)
-    username = always(fields.String)
 
 
 class AuditObject(Answer):

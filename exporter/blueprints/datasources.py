@@ -18,6 +18,7 @@ from exporter.errors import (
     ExportFailed,
     Forbidden,
     NameTaken,
+    PreviewTooSlow,
     SourceUnavailable,
 )
 from exporter.model import Action, Datasource, User
@@ -151,7 +152,7 @@ def columns(datasource_id: str) -> Response:
     body=FiltersSchema,
     body_required=False,
     answer=answers.Preview,
-    refuses=READS,
+    refuses=(*READS, PreviewTooSlow),
     request_example=examples.FILTERS,
 )
 def preview(datasource_id: str) -> Response:

@@ -31,6 +31,7 @@ STATUS: Mapping[type[errors.ExporterError], int] = MappingProxyType(
         errors.Unavailable: 503,
         errors.SourceUnavailable: 503,
         errors.ExportFailed: 400,
+        errors.PreviewTooSlow: 504,
         errors.DiskLow: 507,
         errors.ExporterError: 500,
     }
@@ -45,6 +46,7 @@ SENTENCES = MappingProxyType(
     }
 )
 
+SOURCE_RETRY_SECONDS = 30  # nobody knows when a database elsewhere comes back
 WRONG_HOST = "This server does not answer to that host name. An admin may add it to TRUSTED_HOSTS."
 
 
@@ -63,8 +65,9 @@ def _known(error: errors.ExporterError) -> Response:
         return _unexpected(error)
     told = error.errors if isinstance(error, errors.Invalid) else error.message
     response = refusal(told, status=status_for(type(error)))
-    if isinstance(error, errors.Later):
-        response.headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, errors.Later | errors.SourceUnavailable):
+        seconds = error.retry_after if isinstance(error, errors.Later) else SOURCE_RETRY_SECONDS
+        response.headers["Retry-After"] = str(seconds)
     if isinstance(error, errors.NotSignedIn):
         response.headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, errors.RangeUnsatisfiable):

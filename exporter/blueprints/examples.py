@@ -4,6 +4,7 @@ from typing import Any
 
 JOB_ID = "456e7890-e89b-12d3-a456-426614174001"
 DATASOURCE_ID = "123e4567-e89b-12d3-a456-426614174000"
+USER_ID = "0b8f2c1e-5d7a-4c3b-9e6f-1a2b3c4d5e6f"
 TEMPLATE_ID = "789e0123-e89b-12d3-a456-426614174002"
 CREATED = "2024-01-01T10:00:00Z"
 
@@ -54,6 +55,7 @@ _OPTIONS = {
 _PENDING: dict[str, Any] = {
     "id": JOB_ID,
     "name": None,
+    "owner": {"id": USER_ID, "username": "ada"},
     "status": "pending",
     "phase": "queued",
     "format": "csv",

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -24,6 +25,7 @@ from exporter.errors import (
     JobNotFound,
     JobProcessing,
     KeyReused,
+    PreviewTooSlow,
     QueueFull,
     SourceUnavailable,
     Stopping,
@@ -81,7 +83,7 @@ def create() -> Response:
     details="Creates nothing.",
     body=ExportRequestSchema,
     answer=answers.Estimate,
-    refuses=(TemplateInactive, SourceUnavailable),
+    refuses=(TemplateInactive, SourceUnavailable, PreviewTooSlow),
     request_example=examples.EXPORT_REQUEST,
 )
 def estimate() -> Response:
@@ -103,9 +105,10 @@ def estimate() -> Response:
 def index() -> Response:
     asked = load(JobListSchema(), query_arguments())
     page = services().jobs.page(JobQuery(datasource_id=asked.pop("datasource"), **asked), current_user())
+    owners = services().accounts.usernames({job.owner_id for job in page.items}, asking=current_user())
     return answer(
         "Export jobs retrieved successfully",
-        {"export_jobs": [_document(job) for job in page.items], "pagination": pagination(page)},
+        {"export_jobs": [_document(job, owners) for job in page.items], "pagination": pagination(page)},
     )
 
 
@@ -202,9 +205,11 @@ def _about(job: Job) -> None:
     current_deed().about(job.id, job.name or job.datasource_name)
 
 
-def _document(job: Job) -> dict[str, Any]:
+def _document(job: Job, owners: Mapping[str, str] | None = None) -> dict[str, Any]:
+    owners = owners or services().accounts.usernames({job.owner_id}, asking=current_user())
     return job_document(
         job,
+        owner=owners[job.owner_id],
         now=services().clock(),
         queue_position=services().jobs.queue_position(job),
         download_url=url_for(".download", job_id=job.id),

@@ -192,8 +192,7 @@ def _usual_errors(rule: Rule, operation: Operation, method: str) -> Iterator[typ
         yield errors.NotSignedIn
     if method not in SAFE_METHODS:
         yield errors.CrossSite
-    if operation.query is not None or operation.body is not None:
-        yield errors.Invalid
+    yield errors.Invalid  # a parameter that the call does not take
     if operation.body is not None:
         yield from (errors.BodyTooLarge, errors.WrongMediaType)
     if operation.ranged:

@@ -8,7 +8,7 @@ from apispec.ext.marshmallow.openapi import OpenAPIConverter
 from marshmallow import fields
 
 from exporter.blueprints.answers import FaultTree
-from exporter.blueprints.schemas import Opened
+from exporter.blueprints.schemas import Id, Opened
 from exporter.formats.options import DELIMITERS, Delimiter
 from exporter.query.fields import MAX_ITEMS, Items, Name, Names
 from exporter.query.where import MAX_CONDITIONS, Conditions, ConditionSchema
@@ -27,6 +27,7 @@ FACTS: tuple[tuple[type, dict[str, Any]], ...] = (
     (Conditions, {"items": _ref("Where"), "maxItems": MAX_CONDITIONS}),
     (Names, {"minItems": 1, "maxItems": MAX_ITEMS}),
     (Items, {"maxItems": MAX_ITEMS}),
+    (Id, {"format": "uuid"}),
     (Name, {"pattern": r"\S"}),
     (Delimiter, {"enum": [*sorted(DELIMITERS), "tab"]}),
     (FaultTree, _ref("Faults")),

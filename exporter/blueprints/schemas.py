@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
@@ -62,6 +63,18 @@ class Whole(fields.Integer):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(strict=True, **settings)
+
+
+class Id(Text):
+    """An id of ours, whatever the case of its letters."""
+
+    default_error_messages = {"uuid": "Must be an id, such as 123e4567-e89b-12d3-a456-426614174000"}
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **settings: Any) -> str:
+        try:
+            return str(UUID(super()._deserialize(value, attr, data, **settings)))
+        except ValueError as exc:
+            raise self.make_error("uuid") from exc
 
 
 class Moment(Text):
@@ -135,6 +148,8 @@ class DatasourceChangeSchema(DatasourceRequestSchema):
 
 
 class ColumnsQuerySchema(Strict):
+    error_messages = {"unknown": "Unknown parameter"}
+
     table = Text(load_default=None, metadata={"description": "A table or view"})
 
 
@@ -161,7 +176,7 @@ class JobListSchema(Schema.from_dict(page_fields())):  # type: ignore[misc]
 
     status = Text(load_default=None, validate=one_of("status", STATUSES))
     format = Text(load_default=None, validate=validate.OneOf(FORMAT_NAMES, error=INVALID_FORMAT))
-    datasource = Text(load_default=None, metadata={"description": "Its id"})
+    datasource = Id(load_default=None, metadata={"description": "Its id"})
     search = Text(
         load_default=None,
         metadata={"description": "In the datasource's name, the error message and the job's name"},

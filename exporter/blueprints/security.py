@@ -4,13 +4,14 @@ import logging
 from ipaddress import ip_address
 from uuid import uuid4
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, current_app, g, request
 from flask_login import current_user as session_user
 from werkzeug.exceptions import SecurityError
 
 from exporter.blueprints.context import services
+from exporter.blueprints.described import operation_of
 from exporter.blueprints.sessions import SessionInterface, SessionUser
-from exporter.errors import BadToken, CrossSite, NotFound, NotSignedIn, Unavailable
+from exporter.errors import BadToken, CrossSite, Invalid, NotFound, NotSignedIn, Unavailable
 from exporter.extensions import login_manager
 from exporter.jobs.engine import AlreadyServed
 from exporter.storage.database import schema_version
@@ -46,6 +47,7 @@ def guard(app: Flask) -> None:
     app.before_request(_refuse_odd)
     app.before_request(_start_engine)
     app.before_request(_identify)
+    app.before_request(_refuse_unknown_parameters)
     app.after_request(_finish)
 
 
@@ -83,6 +85,13 @@ def _identify() -> None:
         check_site()
     if g.get("user") is None:
         raise NotSignedIn
+
+
+def _refuse_unknown_parameters() -> None:
+    """Refuse any parameter of a call that takes none; the others check theirs as they read them. Raises Invalid."""
+    operation = operation_of(current_app.view_functions[request.endpoint]) if request.endpoint else None
+    if operation is not None and operation.query is None and request.args:
+        raise Invalid(dict.fromkeys(request.args, "Unknown parameter"))
 
 
 def _from_here() -> bool:

@@ -2,14 +2,15 @@
 
 import functools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
 from exporter.cli.backend import Backend
 from exporter.cli.output import program, told
-from exporter.errors import ExporterError
+from exporter.errors import DatabaseAway, DatabaseUnreachable, ExporterError
 
 if TYPE_CHECKING:
     from exporter.wiring import Services
@@ -155,7 +156,8 @@ def check_schema() -> None:
     from exporter.storage.database import schema_version
     from exporter.storage.tables import SCHEMA_VERSION
 
-    found = schema_version(services().database.engine)
+    with _reaching_database():
+        found = schema_version(services().database.engine)
     if found is None:
         raise click.ClickException(f"The app database is not set up yet. Run: {program()} init")
     if found != SCHEMA_VERSION:
@@ -169,7 +171,21 @@ def upgrade_schema() -> None:
     from flask import current_app
     from flask_migrate import upgrade
 
-    upgrade(directory=current_app.extensions["migrate"].directory)
+    with _reaching_database():
+        upgrade(directory=current_app.extensions["migrate"].directory)
+
+
+@contextmanager
+def _reaching_database() -> Iterator[None]:
+    """Name the setting where the app database is away from the start. Raises DatabaseUnreachable."""
+    from sqlalchemy.exc import OperationalError, ProgrammingError
+
+    try:
+        yield
+    except (DatabaseAway, OperationalError, ProgrammingError) as exc:
+        cause = exc.__cause__ if isinstance(exc, DatabaseAway) else exc
+        told = str(getattr(cause, "orig", None) or cause).strip().splitlines()
+        raise DatabaseUnreachable(reason=told[0] if told else "no reason is told") from exc
 
 
 def read_password() -> str:

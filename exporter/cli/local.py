@@ -223,6 +223,7 @@ class LocalBackend:
         urls = current_app.url_map.bind("")
         return job_document(
             job,
+            owner=self._parts.accounts.usernames({job.owner_id}, asking=self.user)[job.owner_id],
             now=self._parts.clock(),
             queue_position=self._parts.jobs.queue_position(job),
             download_url=urls.build("exports.download", {"job_id": job.id}),

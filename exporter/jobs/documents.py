@@ -17,13 +17,14 @@ ACTIONS: Mapping[JobStatus, tuple[str, ...]] = {
 
 
 def job_document(
-    job: Job, *, now: datetime, queue_position: int | None, download_url: str | None
+    job: Job, *, owner: str, now: datetime, queue_position: int | None, download_url: str | None
 ) -> dict[str, Any]:
-    """Give every field of the contract; what is not known yet is None."""
+    """Give every field of the contract; what is not known yet is None. `owner` is the owner's username."""
     rate = _rate(job, now)
     return {
         "id": job.id,
         "name": job.name,
+        "owner": {"id": job.owner_id, "username": owner},
         "status": job.status.value,
         "phase": job.phase.value,
         "format": job.format,

@@ -51,6 +51,11 @@ class UserStore:
             rows = connection.execute(select(UserRow.__table__).order_by(UserRow.username))
             return [_user(row) for row in rows]
 
+    def usernames(self, user_ids: set[str]) -> dict[str, str]:
+        statement = select(UserRow.id, UserRow.username).where(UserRow.id.in_(sorted(user_ids)))
+        with self._database.read() as connection:
+            return {row.id: row.username for row in connection.execute(statement)}
+
     def password_hash(self, user_id: str) -> str | None:
         with self._database.read() as connection:
             statement = select(UserRow.password_hash).where(UserRow.id == user_id)

@@ -50,12 +50,17 @@ def test_a_preview_tells_faults_like_a_job(member, source):
     assert member.post(f"datasources/{source}/preview/").status_code == 400
 
 
-def test_a_preview_that_would_take_too_long_is_refused(member, source, monkeypatch):
+def test_a_preview_or_estimate_that_takes_too_long_is_a_504_that_says_what_to_do(member, source, monkeypatch):
     monkeypatch.setattr("exporter.preview.TIMEOUT_SECONDS", 0.2)
     filters = {"table": "endless", "group_by": "n"}
-    answer = member.post(f"datasources/{source}/preview/", filters)
-    assert answer.status_code == 400
-    assert "took longer" in answer.json["error"]
+    body = {"datasource": source, "format": "csv", "filters": filters}
+    for answer in (
+        member.post(f"datasources/{source}/preview/", filters),
+        member.post("exports/estimate/", body),
+    ):
+        assert answer.status_code == 504
+        assert answer.json["success"] is False
+        assert "Narrow the filters" in answer.json["error"]
 
 
 def test_an_estimate_creates_nothing(member, source):

@@ -173,3 +173,19 @@ def test_the_demo_makes_one_file_per_format(run, instance):
     assert "with password" in answer.output
     again = run("demo")
     assert "set-password demo" in again.output
+
+
+@pytest.mark.parametrize("command", ["init", "users list", "serve --port 0"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://ada:secretpw@127.0.0.1:1/app",
+        "postgresql://ada:secretpw@127.0.0.1:1/app?connect_timeout=soon",
+        "sqlite:////nowhere/app.db",
+    ],
+)
+def test_an_app_database_that_is_away_is_told_with_its_setting(run, command, url):
+    told = run(*command.split(), code=1, DATABASE_URL=url).output
+    assert told.startswith("Error: DATABASE_URL: the app database cannot be used: ")
+    assert len(told.splitlines()) == 1
+    assert "secretpw" not in told
