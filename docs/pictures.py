@@ -11,7 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Page, sync_playwright
 
 SIZES = {"desk": {"width": 1200, "height": 800}, "phone": {"width": 390, "height": 844}}
 PLACES = {
@@ -21,6 +21,7 @@ PLACES = {
     "templates": "templates/",
     "datasources": "datasources/",
     "users": "users/",
+    "activity": "activity/",
     "account": "account/",
 }
 WANTED = {
@@ -108,7 +109,7 @@ def take(address: str, password: str, folder: Path) -> None:
         browser.close()
 
 
-def shots(page, job: str, folder: Path, name: str) -> None:
+def shots(page: Page, job: str, folder: Path, name: str) -> None:
     running = submit(page, PLENTY)
     page.goto("/data-tools/")
     page.locator(f"#job-{running} .facts").first.wait_for()
@@ -116,11 +117,11 @@ def shots(page, job: str, folder: Path, name: str) -> None:
     for place, address in PLACES.items():
         page.goto(f"/data-tools/{address.format(job=job)}")
         page.wait_for_load_state("networkidle" if place != "exports" else "load")
-        page.screenshot(path=folder / f"{place}-{name}.png", full_page=place not in {"exports"})
+        page.screenshot(path=folder / f"{place}-{name}.png", full_page=place != "exports")
     page.request.post(f"/data-tools/api/v1/exports/{running}/cancel/")
 
 
-def submit(page, body: dict[str, object]) -> str:
+def submit(page: Page, body: dict[str, object]) -> str:
     api = "/data-tools/api/v1"
     source = page.request.get(f"{api}/datasources/").json()["data"]["datasources"][0]["id"]
     answer = page.request.post(f"{api}/exports/", data={"datasource": source, **body})

@@ -121,7 +121,10 @@ def run(schedule_id: str) -> Response:
     job = services().scheduler.run_now(_meant(schedule_id))
     location = url_for("exports.show", job_id=job.id)
     position = services().jobs.queue_position(job)
-    document = job_document(job, now=services().clock(), queue_position=position, download_url=None)
+    owner = services().accounts.usernames({job.owner_id}, asking=current_user())[job.owner_id]
+    document = job_document(
+        job, owner=owner, now=services().clock(), queue_position=position, download_url=None
+    )
     return answer("Export job created successfully", document, status=201, location=location)
 
 

@@ -8,7 +8,7 @@ from tests.browser.conftest import PAGES
 from tests.browser.test_exports import new_export
 
 AXE = Path(__file__).parent / "vendor" / "axe-4.14.1.min.js"
-PLACES = ("", "exports/new/", "templates/", "datasources/", "users/", "account/")
+PLACES = ("", "exports/new/", "templates/", "datasources/", "users/", "activity/", "account/")
 PHONE = {"width": 360, "height": 740}
 MAX_BYTES = 150_000
 OVER_THE_NETWORK = """() => performance.getEntriesByType("resource")
@@ -64,7 +64,7 @@ def test_nothing_is_wider_than_a_phone(visit, place):
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
 
 
-def test_a_page_weighs_little_and_asks_for_itself_alone_the_second_time(visit):
+def test_a_page_weighs_little_and_asks_for_at_most_three_things_the_second_time(visit):
     page = visit("ada")
     answers = []
     page.on("response", lambda answer: answers.append(answer))  # noqa: PLW0108 - Playwright takes no builtin
@@ -74,4 +74,4 @@ def test_a_page_weighs_little_and_asks_for_itself_alone_the_second_time(visit):
     assert sum(weights.values()) <= MAX_BYTES, weights
     page.goto(f"{PAGES}datasources/")
     page.wait_for_load_state("networkidle")
-    assert page.evaluate(OVER_THE_NETWORK) == []
+    assert len(page.evaluate(OVER_THE_NETWORK)) <= 2

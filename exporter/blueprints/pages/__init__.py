@@ -2,6 +2,7 @@
 
 from exporter.blueprints.pages import (
     account,
+    activity,
     builder,
     datasources,
     errors,
@@ -12,4 +13,15 @@ from exporter.blueprints.pages import (
 )
 from exporter.blueprints.pages.base import bp
 
-__all__ = ["account", "bp", "builder", "datasources", "errors", "exports", "session", "templates", "users"]
+__all__ = [
+    "account",
+    "activity",
+    "bp",
+    "builder",
+    "datasources",
+    "errors",
+    "exports",
+    "session",
+    "templates",
+    "users",
+]

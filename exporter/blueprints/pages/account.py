@@ -7,10 +7,11 @@ from flask_login import login_user
 
 from exporter.blueprints.body import read
 from exporter.blueprints.context import current_user, services
-from exporter.blueprints.pages.base import bp, page, see
+from exporter.blueprints.pages.base import bp, deed, page, see
 from exporter.blueprints.schemas import TokenRequestSchema
-from exporter.blueprints.security import SessionUser
+from exporter.blueprints.sessions import SessionUser
 from exporter.errors import Invalid, TooManyLogins, WrongCredentials
+from exporter.model import Action, User
 
 
 @bp.get("/account/")
@@ -24,9 +25,7 @@ def change_password() -> Response:
     if asked.get("new") != asked.get("again"):
         return _account(status=400, faults={"again": "The two passwords differ"})
     try:
-        user = services().accounts.change_password(
-            current_user(), old=asked.get("old", ""), new=asked.get("new", ""), address=_address()
-        )
+        user = _changed(asked.get("old", ""), asked.get("new", ""))
     except Invalid as exc:
         return _account(status=400, faults={"new": exc.errors["password"]})
     except WrongCredentials:
@@ -45,13 +44,17 @@ def create_token() -> Response:
     values, faults = read(TokenRequestSchema(), asked)
     if faults:
         return _account(status=400, faults=faults, typed=typed)
-    token, secret = services().accounts.create_token(current_user(), **values)
+    with deed(Action.TOKEN_CREATE) as done:
+        token, secret = services().accounts.create_token(current_user(), **values)
+        done.about(token.id, token.name)
     return _account(status=201, created=token, secret=secret)
 
 
 @bp.post("/account/tokens/<token_id>/revoke/")
 def revoke_token(token_id: str) -> Response:
-    services().accounts.revoke_token(token_id, user=current_user())
+    with deed(Action.TOKEN_REVOKE) as done:
+        token = services().accounts.revoke_token(token_id, user=current_user())
+        done.about(token.id, token.name)
     return see(url_for("pages.account"), "Token revoked. What used it is locked out from now on.")
 
 
@@ -60,5 +63,11 @@ def _account(*, status: int = 200, **values: Any) -> Response:
     return page("account.html", status=status, tokens=tokens, now=services().clock(), **values)
 
 
-def _address() -> str:
-    return request.remote_addr or "unknown"
+def _changed(old: str, new: str) -> User:
+    """Raise Invalid, WrongCredentials or TooManyLogins."""
+    user = current_user()
+    with deed(Action.USER_PASSWORD) as done:
+        done.about(user.id, user.username)
+        return services().accounts.change_password(
+            user, old=old, new=new, address=request.remote_addr or "unknown"
+        )

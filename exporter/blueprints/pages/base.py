@@ -1,14 +1,19 @@
 """What every page uses: the blueprint, rendering with its headers, and addresses of assets that never go stale."""
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from flask import Blueprint, Response, flash, g, make_response, redirect, render_template, request, url_for
 
+from exporter.audit import Deed
+from exporter.blueprints.audited import actor
+from exporter.blueprints.context import services
 from exporter.blueprints.pages import words
-from exporter.model import User
+from exporter.model import Action, User
 
 bp = Blueprint("pages", __name__)
 
@@ -36,6 +41,13 @@ def see(address: str, notice: str | None = None) -> Response:
     return make_response(redirect(address, code=303))
 
 
+@contextmanager
+def deed(action: Action) -> Iterator[Deed]:
+    """Note in the audit log what happens inside, however it ends; a page that shows a fault catches it outside."""
+    with services().audit.deed(action, actor()) as done:
+        yield done
+
+
 def by_htmx() -> bool:
     return "HX-Request" in request.headers
 
@@ -48,7 +60,7 @@ def _common() -> dict[str, Any]:
 def _links_of(user: User) -> list[tuple[str, str]]:
     names = {"home": "Exports", "templates": "Templates", "datasources": "Datasources"}
     if user.is_admin:
-        names["users"] = "Users"
+        names |= {"users": "Users", "activity": "Activity"}
     return [(url_for(f"pages.{name}"), word) for name, word in names.items()]
 
 

@@ -8,7 +8,7 @@ from flask import Response, request, url_for
 from exporter.blueprints.context import current_user, services
 from exporter.blueprints.exports import RETRY_AFTER_SECONDS
 from exporter.blueprints.pages import formview
-from exporter.blueprints.pages.base import bp, by_htmx, page, see
+from exporter.blueprints.pages.base import bp, by_htmx, deed, page, see
 from exporter.blueprints.pages.choices import Choices, edited, from_form
 from exporter.blueprints.pages.compose import Composed, compose, overriding, placed
 from exporter.blueprints.pages.decompose import given_options, of_configuration
@@ -16,7 +16,7 @@ from exporter.blueprints.pages.frame import Frame, frame_of
 from exporter.errors import ExporterError, Invalid, NameTaken, Stopping, TemplateNotFound
 from exporter.formats import registry
 from exporter.jobs.requests import JobRequest
-from exporter.model import Template, TemplateType
+from exporter.model import Action, Job, Template, TemplateType
 from exporter.templates import TemplateValues
 
 STALE = {"HX-Trigger-After-Settle": "stale"}  # tells the preview that the form has changed
@@ -54,7 +54,10 @@ def preview() -> Response:
         return page("preview.html", waiting=True, faults=frame.faults)
     composed = _composed(choices, frame)
     try:
-        return page("preview.html", **formview.preview(choices, composed, frame, current_user()))
+        with deed(Action.DATASOURCE_PREVIEW) as done:
+            done.about(frame.datasource.id, frame.datasource.name)
+            seen = formview.preview(choices, composed, frame, current_user())
+        return page("preview.html", **seen)
     except Invalid as exc:
         return page("preview.html", faults=placed(exc.errors, composed.places))
     except ExporterError as exc:
@@ -79,7 +82,7 @@ def _export(choices: Choices) -> Response:
     frame, choices = frame_of(choices, user)
     composed = _composed(choices, frame)
     try:
-        job, _ = services().jobs.submit(_request(choices, composed), user)
+        job = _submitted(_request(choices, composed))
     except Invalid as exc:
         return show_form(choices, placed(exc.errors, composed.places))
     except ExporterError as exc:
@@ -87,12 +90,21 @@ def _export(choices: Choices) -> Response:
     return see(f"{url_for('pages.home')}#job-{job.id}")
 
 
+def _submitted(asked: JobRequest) -> Job:
+    with deed(Action.EXPORT_CREATE) as done:
+        job, _ = services().jobs.submit(asked, current_user())
+        done.about(job.id, job.name or job.datasource_name)
+        return job
+
+
 def _save(choices: Choices) -> Response:
     """Keep the choices as a template, a new one or the one that is being edited."""
     frame, choices = frame_of(choices, current_user())
     composed = _composed(choices, frame)
     try:
-        template = _keep(choices, composed)
+        with deed(Action.TEMPLATE_UPDATE if choices.editing else Action.TEMPLATE_CREATE) as done:
+            template = _keep(choices, composed)
+            done.about(template.id, template.name)
     except Invalid as exc:
         return show_form(choices, _template_faults(exc.errors, composed))
     except NameTaken as exc:

@@ -34,8 +34,8 @@ def curl(body: Mapping[str, Any], address: str) -> str:
 
 
 def python(body: Mapping[str, Any], address: str) -> str:
-    """Carry the body as JSON with every character outside ASCII escaped, so that no quote of it ends the text."""
-    text = json.dumps(body, indent=2).replace('"""', "\\u0022\\u0022\\u0022")
+    """Carry the body as JSON with every character outside ASCII escaped: no three quotes in a row stand in it."""
+    text = json.dumps(body, indent=2)
     return PYTHON.format(body=text, address=address)
 
 

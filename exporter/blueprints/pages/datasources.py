@@ -6,12 +6,12 @@ from flask import Response, request, url_for
 
 from exporter.blueprints.body import read
 from exporter.blueprints.context import current_user, require_admin, services
-from exporter.blueprints.pages.base import bp, page, see
+from exporter.blueprints.pages.base import bp, deed, page, see
 from exporter.blueprints.pages.errors import sentences
 from exporter.blueprints.schemas import DatasourceRequestSchema
 from exporter.datasources import DatasourceValues
 from exporter.errors import DatasourceInUse, ExportFailed, Invalid, NameTaken
-from exporter.model import Datasource
+from exporter.model import Action, Datasource
 
 TEXTS = ("name", "url", "table", "query", "date_column")
 
@@ -33,7 +33,9 @@ def add_datasource() -> Response:
             status=422, faults={name: _plain(each) for name, each in faults.items()}, typed=typed
         )
     try:
-        datasource = services().datasources.register(DatasourceValues(**values))
+        with deed(Action.DATASOURCE_CREATE) as done:
+            datasource = services().datasources.register(DatasourceValues(**values))
+            done.about(datasource.id, datasource.name)
     except Invalid as exc:
         faults = {name: "; ".join(sentences(each)) for name, each in exc.errors.items()}
         return _datasources(status=422, faults=faults, typed=typed)
@@ -67,7 +69,9 @@ def share_datasource(datasource_id: str) -> Response:
         is_shared=not datasource.is_shared,
     )
     try:
-        services().datasources.update(datasource, values)
+        with deed(Action.DATASOURCE_UPDATE) as done:
+            done.about(datasource.id, datasource.name)
+            services().datasources.update(datasource, values)
     except Invalid as exc:  # a change tries the connection first
         return _datasources(tested={datasource.id: (False, "; ".join(sentences(exc.errors)))})
     notice = "is for admins alone" if datasource.is_shared else "is shared with everybody"
@@ -78,7 +82,9 @@ def share_datasource(datasource_id: str) -> Response:
 def delete_datasource(datasource_id: str) -> Response:
     datasource = _changeable(datasource_id)
     try:
-        services().datasources.delete(datasource)
+        with deed(Action.DATASOURCE_DELETE) as done:
+            done.about(datasource.id, datasource.name)
+            services().datasources.delete(datasource)
     except DatasourceInUse as exc:
         return _datasources(tested={datasource.id: (False, exc.message)})
     notice = f"Datasource {datasource.name} removed. Its finished exports stay."

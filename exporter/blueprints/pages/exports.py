@@ -8,6 +8,7 @@ from typing import Any
 
 from flask import Response, request, url_for
 
+from exporter.blueprints.audited import audited, current_deed
 from exporter.blueprints.body import read
 from exporter.blueprints.context import current_user, services
 from exporter.blueprints.pages.base import bp, by_htmx, page, see
@@ -15,7 +16,7 @@ from exporter.blueprints.pages.jobview import job_view
 from exporter.blueprints.schemas import FORMAT_NAMES, STATUSES, JobListSchema
 from exporter.errors import JobNotCompleted
 from exporter.jobs.documents import attempt_document
-from exporter.model import Job, Page, User
+from exporter.model import Action, Job, Page, User
 from exporter.storage.jobs import JobQuery
 from exporter.storage.overview import overview
 
@@ -53,21 +54,24 @@ def show(job_id: str) -> Response:
         receipt = services().jobs.receipt(job)
     except JobNotCompleted:
         receipt = None
-    view = _view(job, _owners(current_user()))
+    view = _view(job)
     return page("export.html", view=view, attempts=attempts, receipt=receipt)
 
 
 @bp.post("/exports/<job_id>/cancel/")
+@audited(Action.EXPORT_CANCEL)
 def cancel(job_id: str) -> Response:
     return _changed(services().jobs.cancel(_asked(job_id)), "Export cancelled.")
 
 
 @bp.post("/exports/<job_id>/retry/")
+@audited(Action.EXPORT_RETRY)
 def retry(job_id: str) -> Response:
     return _changed(services().jobs.retry(_asked(job_id)), "The export is queued again.")
 
 
 @bp.post("/exports/<job_id>/delete/")
+@audited(Action.EXPORT_DELETE)
 def delete(job_id: str) -> Response:
     services().jobs.delete(_asked(job_id))
     if by_htmx() and request.headers.get("HX-Target", "").startswith("job-"):
@@ -77,7 +81,7 @@ def delete(job_id: str) -> Response:
 
 def _changed(job: Job, notice: str) -> Response:
     if by_htmx():
-        return page("row.html", view=_view(job, _owners(current_user())))
+        return page("row.html", view=_view(job))
     return see(url_for("pages.show", job_id=job.id), notice)
 
 
@@ -90,7 +94,7 @@ def _list() -> dict[str, Any]:
     values = read(JobListSchema(), asked)[0] if faults else values
     query = JobQuery(datasource_id=values.pop("datasource"), **values)
     found = services().jobs.page(query, user)
-    owners = _owners(user)
+    owners = services().accounts.usernames({job.owner_id for job in found.items}, asking=user)
     return {
         "views": [_view(job, owners) for job in found.items],
         "figures": _figures(user),
@@ -120,20 +124,19 @@ def _figures(user: User) -> Any:
     return overview(parts.database, failed_since=parts.clock() - FAILURES_OF)
 
 
-def _owners(user: User) -> dict[str, str]:
-    """Name the owners for an admin, who sees everybody's."""
-    return {each.id: each.username for each in services().accounts.users()} if user.is_admin else {}
-
-
-def _view(job: Job, owners: Mapping[str, str]) -> dict[str, Any]:
+def _view(job: Job, owners: Mapping[str, str] | None = None) -> dict[str, Any]:
+    owners = owners or services().accounts.usernames({job.owner_id}, asking=current_user())
     return job_view(
         job,
         now=services().clock(),
         queue_position=services().jobs.queue_position(job),
         download_url=url_for("exports.download", job_id=job.id),
-        owner=owners.get(job.owner_id) if job.owner_id != current_user().id else None,
+        owner=owners[job.owner_id],
+        own=job.owner_id == current_user().id,
     )
 
 
 def _asked(job_id: str) -> Job:
-    return services().jobs.get(job_id, current_user())
+    job = services().jobs.get(job_id, current_user())
+    current_deed().about(job.id, job.name or job.datasource_name)
+    return job

@@ -23,16 +23,16 @@ ADVICE = MappingProxyType(
 
 
 def job_view(
-    job: Job, *, now: datetime, queue_position: int | None, download_url: str, owner: str | None
+    job: Job, *, now: datetime, queue_position: int | None, download_url: str, owner: str, own: bool
 ) -> dict[str, Any]:
     """Give the API's document of a job, and what a reader is told of it."""
-    told = job_document(job, now=now, queue_position=queue_position, download_url=download_url)
+    told = job_document(job, owner=owner, now=now, queue_position=queue_position, download_url=download_url)
     table = job.filters.get("table")
     return {
         **told,
         "title": job.name or table or job.datasource_name,
         "table": table,
-        "owner": owner,
+        "own": own,
         "live": job.status in LIVE or (job.status is JobStatus.CANCELLED and job.stopped_at is None),
         "headline": _headline(told),
         "advice": ADVICE.get(job.error_code or ""),

@@ -9,12 +9,14 @@ from werkzeug.datastructures import MultiDict
 
 from exporter.blueprints.context import current_user, services
 from exporter.blueprints.errors import status_for
-from exporter.blueprints.pages.base import bp, page, see
+from exporter.blueprints.pages.base import bp, deed, page, see
 from exporter.blueprints.pages.builder import show_form
 from exporter.blueprints.pages.choices import from_form
-from exporter.blueprints.security import SessionUser, check_site
+from exporter.blueprints.security import check_site
+from exporter.blueprints.sessions import SessionUser
 from exporter.errors import Invalid, TooManyLogins, WrongCredentials
-from exporter.model import User
+from exporter.model import Action, User
+from exporter.naming import is_name
 
 
 @bp.get("/login/")
@@ -29,9 +31,7 @@ def log_in_now() -> Response:
     check_site()
     asked = request.form
     try:
-        user = services().accounts.log_in(
-            asked.get("username", ""), asked.get("password", ""), address=_address()
-        )
+        user = _signed_in(asked.get("username", ""), asked.get("password", ""))
     except (WrongCredentials, TooManyLogins) as exc:
         again = {name: asked.get(name, "") for name in ("username", "next", "kept")}
         return page("login.html", status=status_for(type(exc)), fault=exc.message, **again)
@@ -41,7 +41,10 @@ def log_in_now() -> Response:
 
 @bp.post("/logout/")
 def log_out() -> Response:
-    services().accounts.log_out(current_user())
+    user = current_user()
+    with deed(Action.LOG_OUT) as done:
+        services().accounts.log_out(user)
+        done.about(user.id, user.username)
     logout_user()
     g.user = None
     return see(url_for("pages.log_in"))
@@ -59,12 +62,14 @@ def set_up_now() -> Response:
     check_site()
     asked = request.form
     try:
-        user = services().accounts.create_first_admin(
-            asked.get("username", ""),
-            asked.get("password", ""),
-            code=asked.get("code", ""),
-            address=_address(),
-        )
+        with deed(Action.USER_CREATE) as done:
+            user = services().accounts.create_first_admin(
+                asked.get("username", ""),
+                asked.get("password", ""),
+                code=asked.get("code", ""),
+                address=_address(),
+            )
+            done.about(user.id, user.username)
     except Invalid as exc:
         return page("setup.html", status=400, faults=exc.errors, username=asked.get("username", ""))
     except TooManyLogins as exc:
@@ -72,6 +77,19 @@ def set_up_now() -> Response:
         return page("setup.html", status=429, faults=faults, username=asked.get("username", ""))
     _begin(user)
     return see(url_for("pages.home"), "You are the first admin. Add a datasource to begin.")
+
+
+def _signed_in(username: str, password: str) -> User:
+    """Raise WrongCredentials or TooManyLogins."""
+    with deed(Action.LOG_IN) as done:
+        done.user = services().accounts.known(username) if is_name(username) else None
+        try:
+            user = services().accounts.log_in(username, password, address=_address())
+        except TooManyLogins as exc:
+            done.unnoted = bool(exc.facts["repeated"])  # one line per wait: nobody may flood the log
+            raise
+        done.about(user.id, user.username)
+        return user
 
 
 def _begin(user: User) -> None:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from flask import Response, request, url_for
 
+from exporter.blueprints.audited import audited, current_deed
 from exporter.blueprints.body import read
 from exporter.blueprints.context import current_user, services
 from exporter.blueprints.pages.base import bp, page, see
@@ -11,7 +12,7 @@ from exporter.blueprints.pages.builder import show_form
 from exporter.blueprints.pages.choices import Choices
 from exporter.blueprints.pages.decompose import of_configuration
 from exporter.blueprints.schemas import TEMPLATE_TYPES, TemplateListSchema
-from exporter.model import Template, TemplateType, User
+from exporter.model import Action, Template, TemplateType, User
 from exporter.storage.templates import TemplateQuery
 from exporter.templates import TemplateValues
 
@@ -55,9 +56,11 @@ def edit_template(template_id: str) -> Response:
 
 
 @bp.post("/templates/<template_id>/share/")
+@audited(Action.TEMPLATE_UPDATE)
 def share_template(template_id: str) -> Response:
     user = current_user()
     template = services().templates.get(template_id, user)
+    current_deed().about(template.id, template.name)
     shared = template.template_type is TemplateType.SHARED
     kind = TemplateType.USER if shared else TemplateType.SHARED
     services().templates.change(template, TemplateValues(template_type=kind), user)
@@ -66,9 +69,11 @@ def share_template(template_id: str) -> Response:
 
 
 @bp.post("/templates/<template_id>/delete/")
+@audited(Action.TEMPLATE_DELETE)
 def delete_template(template_id: str) -> Response:
     user = current_user()
     template = services().templates.get(template_id, user)
+    current_deed().about(template.id, template.name)
     services().templates.delete(template, user)
     return see(url_for("pages.templates"), f"Template {template.name} deleted. Its past exports stay.")
 

@@ -5,9 +5,9 @@ from typing import Any
 from flask import Response, request, url_for
 
 from exporter.blueprints.context import current_user, require_admin, services
-from exporter.blueprints.pages.base import bp, page, see
+from exporter.blueprints.pages.base import bp, deed, page, see
 from exporter.errors import Forbidden, Invalid, LastAdmin, NameTaken, UserNotFound
-from exporter.model import Role, User
+from exporter.model import Action, Role, User
 
 
 @bp.get("/users/")
@@ -22,9 +22,7 @@ def add_user() -> Response:
     typed = {name: request.form.get(name, "") for name in ("username", "role")}
     role = Role.ADMIN if typed["role"] == Role.ADMIN else Role.MEMBER
     try:
-        user = services().accounts.create_user(
-            typed["username"].strip(), request.form.get("password", ""), role=role
-        )
+        user = _created(typed["username"].strip(), request.form.get("password", ""), role)
     except Invalid as exc:
         return _users(status=422, faults=exc.errors, typed=typed)
     except NameTaken as exc:
@@ -37,7 +35,9 @@ def change_role(user_id: str) -> Response:
     user = _other(user_id)
     role = Role.MEMBER if user.is_admin else Role.ADMIN
     try:
-        services().accounts.set_role(user, role)
+        with deed(Action.USER_ROLE) as done:
+            done.about(user.id, user.username)
+            services().accounts.set_role(user, role)
     except LastAdmin as exc:
         return _users(status=409, sorry=exc.message)
     return see(
@@ -51,13 +51,25 @@ def change_active(user_id: str) -> Response:
     """Disable an active user, and let a disabled one in again."""
     user = _other(user_id)
     if not user.is_active:
-        services().accounts.enable(user)
+        with deed(Action.USER_ENABLE) as done:
+            done.about(user.id, user.username)
+            services().accounts.enable(user)
         return see(url_for("pages.users"), f"User {user.username} may sign in again.")
     try:
-        services().accounts.disable(user)
+        with deed(Action.USER_DISABLE) as done:
+            done.about(user.id, user.username)
+            services().accounts.disable(user)
     except LastAdmin as exc:
         return _users(status=409, sorry=exc.message)
     return see(url_for("pages.users"), f"User {user.username} is kept out; the exports stay.")
+
+
+def _created(username: str, password: str, role: Role) -> User:
+    """Raise Invalid or NameTaken."""
+    with deed(Action.USER_CREATE) as done:
+        user = services().accounts.create_user(username, password, role=role)
+        done.about(user.id, user.username)
+        return user
 
 
 def _other(user_id: str) -> User:
