@@ -15,7 +15,7 @@ from tests.server import Server
 
 PAGES = "/data-tools/"
 PASSWORD = "pw"
-TIMEOUT_MS = 30_000
+TIMEOUT_MS = 60_000
 # What Chromium and htmx say of an answer, or of a silence, that a test provokes.
 EXPECTED = (
     "status of 401",
@@ -34,6 +34,7 @@ def chromium():
         reason = "needs chromium on PATH: apt-get install chromium"
         (pytest.fail if os.environ.get("EXPORTER_REQUIRE_CHROMIUM") == "1" else pytest.skip)(reason)
     sync_api = pytest.importorskip("playwright.sync_api")
+    sync_api.expect.set_options(timeout=TIMEOUT_MS)
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield browser

@@ -22,6 +22,7 @@ YEAR_SECONDS = 365 * 24 * 3600
 POLICY = "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 
 words.register(bp)
+bp.record_once(lambda state: state.app.add_url_rule("/", "pages.root", _root))
 
 
 def page(template: str, *, status: int = 200, **values: Any) -> Response:
@@ -46,6 +47,10 @@ def deed(action: Action) -> Iterator[Deed]:
     """Note in the audit log what happens inside, however it ends; a page that shows a fault catches it outside."""
     with services().audit.deed(action, actor()) as done:
         yield done
+
+
+def _root() -> Response:
+    return see(url_for("pages.home"))
 
 
 def by_htmx() -> bool:

@@ -80,6 +80,8 @@ def _export(choices: Choices) -> Response:
     if services().engine.stopping:
         raise Stopping(retry_after=RETRY_AFTER_SECONDS)
     frame, choices = frame_of(choices, user)
+    if missing := _missing(choices, frame):
+        return show_form(choices, missing)
     composed = _composed(choices, frame)
     try:
         job = _submitted(_request(choices, composed))
@@ -88,6 +90,13 @@ def _export(choices: Choices) -> Response:
     except ExporterError as exc:
         return show_form(choices, {"": exc.message})
     return see(f"{url_for('pages.home')}#job-{job.id}")
+
+
+def _missing(choices: Choices, frame: Frame) -> dict[str, str]:
+    """Say in the page's own words what has not been chosen yet."""
+    if not choices.datasource:
+        return {"datasource": "Choose a datasource"}
+    return {} if choices.table or frame.pinned or frame.faults else {"table": "Choose a table"}
 
 
 def _submitted(asked: JobRequest) -> Job:
@@ -174,11 +183,10 @@ def _with_template(choices: Choices) -> Choices:
 def _of_job(job_id: str) -> Choices:
     """Begin with what an earlier export asked for."""
     job = services().jobs.get(job_id, current_user())
-    defaults = {"escape_formulas": services().settings.escape_formulas}
     configuration = {
         "format": job.format,
         "filters": job.filters,
-        "options": given_options(job.format, job.options, defaults),
+        "options": given_options(job.format, job.options, formview.option_defaults()),
     }
     base = Choices(datasource=job.datasource_id or "", name=job.name or "")
     return of_configuration(configuration, base)

@@ -20,8 +20,9 @@ def _not_signed_in(error: errors.NotSignedIn) -> Response:
         return Response(error.message, status=401, mimetype="text/plain")
     if request.method == "GET":
         return see(url_for("pages.log_in", next=request.full_path.rstrip("?")))
-    kept = json.dumps(list(request.form.items(multi=True)))
-    return page("login.html", status=401, kept=kept, next=request.path, expired=True)
+    form = request.path == url_for("pages.build")
+    kept = json.dumps(list(request.form.items(multi=True))) if form else None
+    return page("login.html", status=401, kept=kept, next=request.path, expired=form)
 
 
 @bp.errorhandler(errors.ExporterError)

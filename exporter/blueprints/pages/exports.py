@@ -74,8 +74,8 @@ def retry(job_id: str) -> Response:
 @audited(Action.EXPORT_DELETE)
 def delete(job_id: str) -> Response:
     services().jobs.delete(_asked(job_id))
-    if by_htmx() and request.headers.get("HX-Target", "").startswith("job-"):
-        return Response()
+    if by_htmx() and job_id not in request.headers.get("HX-Current-URL", "").partition("#")[0]:
+        return Response()  # its row leaves the list
     return see(url_for("pages.home"), "Export deleted.")
 
 

@@ -48,7 +48,7 @@ def form(choices: Choices, frame: Frame, faults: Mapping[str, str], user: User) 
         "moved": _moved(choices, frame),
         "formats": FORMAT_NAMES,
         "presets": preset_choices(choices.format),
-        "options": option_fields(choices),
+        "options": option_fields(choices, option_defaults()),
         "templates": usable_templates(user),
         "editing": services().templates.get(choices.editing, user) if choices.editing else None,
         "directions": DIRECTIONS,
@@ -58,6 +58,10 @@ def form(choices: Choices, frame: Frame, faults: Mapping[str, str], user: User) 
         ),
         "widget_of": lambda row: _widget(row, frame),
     }
+
+
+def option_defaults() -> dict[str, Any]:
+    return {"escape_formulas": services().settings.escape_formulas}
 
 
 def _widget(row: Condition, frame: Frame) -> str:

@@ -1,5 +1,6 @@
 """The options of a format as fields of a form, made of the schema that checks them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -74,12 +75,17 @@ class OptionField:
     choices: tuple[tuple[str, str], ...]
 
 
-def option_fields(choices: Choices) -> list[OptionField]:
+def option_fields(choices: Choices, defaults: Mapping[str, Any]) -> list[OptionField]:
+    """List the fields; `defaults` are the installation's own."""
     entry = registry.FORMATS.get(choices.format)
     if entry is None:
         return []
     fields = entry.options().fields
-    known = [_field(name, fields[name], choices) for name in sorted(fields, key=_rank) if name != "preset"]
+    known = [
+        _field(name, fields[name], choices, defaults)
+        for name in sorted(fields, key=_rank)
+        if name != "preset"
+    ]
     lost = [name for name in choices.options if name not in fields]
     return [*known, *(_unknown(name, choices) for name in lost)]
 
@@ -93,7 +99,7 @@ def _rank(name: str) -> int:
     return order.index(name) if name in order else len(order)
 
 
-def _field(name: str, schema: Any, choices: Choices) -> OptionField:
+def _field(name: str, schema: Any, choices: Choices, defaults: Mapping[str, Any]) -> OptionField:
     value = choices.options.get(name, "")
     words = [(each, VALUES.get((name, each), each)) for each in _words(name, schema)]
     if words and value and value not in dict(words):
@@ -102,7 +108,7 @@ def _field(name: str, schema: Any, choices: Choices) -> OptionField:
         name=name,
         label=_label(name),
         value=value,
-        default=_default(name, schema, choices),
+        default=_default(name, schema, choices, defaults),
         choices=tuple(words),
     )
 
@@ -120,9 +126,9 @@ def _words(name: str, schema: Any) -> tuple[str, ...]:
     return COMMON.get(name, ())
 
 
-def _default(name: str, schema: Any, choices: Choices) -> str:
+def _default(name: str, schema: Any, choices: Choices, defaults: Mapping[str, Any]) -> str:
     preset = PRESETS.get(choices.format, {}).get(choices.options.get("preset", ""), {})
-    found = preset.get(name, schema.load_default)
+    found = preset.get(name, defaults.get(name, schema.load_default))
     if found is missing or found in (None, ""):
         return "nothing" if name in {"null_value", "indent"} else ""
     text = option_text(found)

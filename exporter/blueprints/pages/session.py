@@ -3,7 +3,7 @@
 import json
 from urllib.parse import urlsplit
 
-from flask import Response, g, request, session, url_for
+from flask import Response, current_app, g, request, session, url_for
 from flask_login import login_user, logout_user
 from werkzeug.datastructures import MultiDict
 
@@ -116,7 +116,8 @@ def _kept_form(kept: str) -> MultiDict[str, str]:
 def _is_ours(path: str) -> bool:
     """Tell a page of ours from an address that would lead elsewhere."""
     parts = urlsplit(path)
-    return not parts.scheme and not parts.netloc and path.startswith("/data-tools/") and "\\" not in path
+    ours = not parts.scheme and not parts.netloc and path.startswith("/data-tools/") and "\\" not in path
+    return ours and current_app.url_map.bind("").test(parts.path, "GET")
 
 
 def _address() -> str:
