@@ -13,7 +13,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
-SIZES = {"desk": {"width": 1200, "height": 800}, "phone": {"width": 390, "height": 844}}
+SIZES = {"desk": {"width": 1100, "height": 720}, "phone": {"width": 390, "height": 844}}
 PLACES = {
     "exports": "",
     "new": "exports/new/?again={job}",
@@ -41,7 +41,14 @@ WANTED = {
     },
     "options": {"preset": "spreadsheet-eu"},
 }  # fmt: skip
-FAILING = {"format": "csv", "filters": {"table": "customers"}, "options": {"encoding": "iso-8859-1"}}
+FAILING = {
+    "format": "csv",
+    "filters": {
+        "table": "customers",
+        "where_conditions": [{"column": "country", "operator": "=", "value": "PL"}],
+    },
+    "options": {"encoding": "iso-8859-1"},
+}
 PLENTY = {"format": "excel", "filters": {"table": "plenty"}}
 MAKE_PLENTY = (
     "CREATE TABLE IF NOT EXISTS plenty AS SELECT o.*, p.name FROM orders o, products p WHERE p.id <= 25"
@@ -117,7 +124,7 @@ def shots(page: Page, job: str, folder: Path, name: str) -> None:
     for place, address in PLACES.items():
         page.goto(f"/data-tools/{address.format(job=job)}")
         page.wait_for_load_state("networkidle" if place != "exports" else "load")
-        page.screenshot(path=folder / f"{place}-{name}.png", full_page=place != "exports")
+        page.screenshot(path=folder / f"{place}-{name}.png", full_page=place not in {"exports", "new"})
     page.request.post(f"/data-tools/api/v1/exports/{running}/cancel/")
 
 

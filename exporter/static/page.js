@@ -82,8 +82,22 @@ function settle() {
   localMoments(document);
   countColumns();
 }
+// What a button added is where the work goes on.
+const ADDED = {
+  "add-condition": (group) => `[name^="where.${group || 0}."][name$=".column"]`,
+  "add-group": () => '[name^="where."][name$=".column"]',
+  "add-sort": () => '[name^="sort."][name$=".column"]',
+  "add-by": () => '[name="by"]',
+  "add-figure": () => '[name^="figure."][name$=".function"]',
+};
+function focusAdded(what) {
+  const [name, place] = String(what || "").split(":");
+  const found = name in ADDED ? [...document.querySelectorAll(ADDED[name](place))] : [];
+  if (found.length) found.at(-1).focus();
+}
 document.addEventListener("htmx:afterSwap", ({ detail }) => {
   settle();
+  if (detail.requestConfig.parameters) focusAdded(detail.requestConfig.parameters.do);
   const fault = detail.target && document.querySelector("[data-focus]");
   if (fault && detail.requestConfig.verb === "post" && detail.target.id === "builder") {
     (document.querySelector("#builder [aria-invalid]") || fault).focus();

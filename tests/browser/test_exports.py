@@ -84,6 +84,7 @@ def test_a_fault_is_shown_at_its_field_and_nothing_typed_is_lost(visit):
     page = visit("max")
     new_export(page, "orders")
     page.get_by_role("button", name="Add a condition").click()
+    expect(page.get_by_label("Column of condition 1")).to_be_focused()
     page.get_by_label("Column of condition 1").select_option("age")
     page.get_by_label("Comparison of condition 1").select_option("is at least")
     page.get_by_label("Value of condition 1").fill("old")
