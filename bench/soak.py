@@ -63,13 +63,13 @@ class Server:
 
     def command(self, *words: str, stdin: str = "") -> str:
         command = [sys.executable, "-m", "exporter", *words]
-        return subprocess.run(  # noqa: S603 - our own program
+        return subprocess.run(
             command, env=self.environ, input=stdin, capture_output=True, text=True, check=True
         ).stdout.strip()
 
     def start(self) -> None:
         command = [sys.executable, "-m", "exporter", "serve", "--port", str(self.port)]
-        self.process = subprocess.Popen(command, env=self.environ, stdout=self.log, stderr=self.log)  # noqa: S603
+        self.process = subprocess.Popen(command, env=self.environ, stdout=self.log, stderr=self.log)
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not self._ready():
             if time.monotonic() > deadline or self.process.poll() is not None:
@@ -374,7 +374,7 @@ def main() -> None:
             users=asked.users,
             seed=asked.seed,
         )
-    print(json.dumps(figures, indent=2))  # noqa: T201 - the figures are the result
+    print(json.dumps(figures, indent=2))
     sys.exit(1 if figures["broken"] or figures["strays"] else 0)
 
 

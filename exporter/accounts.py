@@ -1,10 +1,19 @@
 """Who somebody is: users, passwords, sessions and API tokens."""
 
+import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from ipaddress import ip_address, ip_network
 
-from exporter.errors import Invalid, LastAdmin, TokenNotFound, TooManyLogins, UserNotFound, WrongCredentials
+from exporter.errors import (
+    Invalid,
+    LastAdmin,
+    NameTaken,
+    TokenNotFound,
+    TooManyLogins,
+    UserNotFound,
+    WrongCredentials,
+)
 from exporter.model import Role, Token, User
 from exporter.naming import check_name
 from exporter.storage import secrets
@@ -15,6 +24,7 @@ FREE_TRIES = 5  # of one account
 FREE_TRIES_OF_ADDRESS = 20  # a whole office may share one
 LONGEST_DELAY_SECONDS = 60.0
 FORGET_AFTER = timedelta(minutes=15)
+SETTING_UP = " the first admin"  # stands for the account in the throttle; no name begins with a space
 NETWORK_BITS = 64  # of IPv6: what one customer is given, to choose addresses from
 
 
@@ -72,12 +82,39 @@ def network_of(address: str) -> str:
 
 class AccountService:
     def __init__(
-        self, users: UserStore, tokens: TokenStore, throttle: LoginThrottle, clock: Callable[[], datetime]
+        self,
+        users: UserStore,
+        tokens: TokenStore,
+        throttle: LoginThrottle,
+        clock: Callable[[], datetime],
+        *,
+        setup_code: str,
     ) -> None:
         self._users = users
         self._tokens = tokens
         self._throttle = throttle
         self._clock = clock
+        self._setup_code = setup_code
+        self._setting_up = threading.Lock()
+
+    def needs_admin(self) -> bool:
+        """Say whether the server is so new that nobody can sign in."""
+        return not self._users.all()
+
+    def create_first_admin(self, username: str, password: str, *, code: str, address: str) -> User:
+        """Create the admin of a new server for whoever can read its log. Raises Invalid or TooManyLogins."""
+        self._throttle.begin(SETTING_UP, address)
+        with self._setting_up:
+            if not self.needs_admin():
+                raise Invalid({"code": "This server has a user already. Sign in instead."})
+            if not secrets.same(code.strip().upper(), self._setup_code):
+                raise Invalid({"code": "This is not the code that the server printed when it started"})
+            try:
+                user = self.create_user(username, password, role=Role.ADMIN)
+            except NameTaken as exc:  # another process was a moment earlier
+                raise Invalid({"username": exc.message}) from exc
+        self._throttle.succeeded(SETTING_UP, address)
+        return user
 
     def create_user(self, username: str, password: str, *, role: Role) -> User:
         """Raise Invalid or NameTaken."""
@@ -103,6 +140,9 @@ class AccountService:
             raise UserNotFound(f"There is no user named {username!r}")
         return user
 
+    def user_of(self, user_id: str) -> User | None:
+        return self._users.get(user_id)
+
     def only_admin(self) -> User | None:
         """Give the admin whom a command acts for when it names nobody: the only active one."""
         admins = self._admins()
@@ -120,12 +160,28 @@ class AccountService:
         self._users.set_password_hash(user.id, secrets.hash_password(password))
         self._users.end_sessions(user.id)
 
+    def change_password(self, user: User, *, old: str, new: str, address: str) -> User:
+        """Change one's own password and end the other sessions. Raises WrongCredentials, TooManyLogins or Invalid."""
+        _check_password(new)
+        self.log_in(user.username, old, address=address)
+        self.set_password(user, new)
+        return self.user_named(user.username)
+
+    def set_role(self, user: User, role: Role) -> None:
+        """Raise LastAdmin."""
+        if role is not Role.ADMIN:
+            self._check_another_admin(user)
+        self._users.set_role(user.id, role)
+
     def disable(self, user: User) -> None:
         """Keep the user out and end all sessions. Raises LastAdmin."""
-        if user.is_admin and not any(each.id != user.id for each in self._admins()):
-            raise LastAdmin
+        self._check_another_admin(user)
         self._users.set_active(user.id, active=False)
         self._users.end_sessions(user.id)
+
+    def _check_another_admin(self, user: User) -> None:
+        if user.is_admin and not any(each.id != user.id for each in self._admins()):
+            raise LastAdmin
 
     def log_in(self, username: str, password: str, *, address: str) -> User:
         """Raise WrongCredentials, whatever exactly was wrong, or TooManyLogins."""

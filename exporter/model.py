@@ -233,6 +233,7 @@ class Action(StrEnum):
     LOG_OUT = "user.log_out"
     USER_CREATE = "user.create"
     USER_PASSWORD = "user.password"  # noqa: S105 - that it was changed
+    USER_ROLE = "user.role"
     USER_DISABLE = "user.disable"
     USER_ENABLE = "user.enable"
     TOKEN_CREATE = "token.create"  # noqa: S105 - the same

@@ -34,7 +34,7 @@ from exporter.storage.jobs import JobStore
 from exporter.storage.logins import LoginFailureStore
 from exporter.storage.room import QueueLimits
 from exporter.storage.schedules import ScheduleStore
-from exporter.storage.secrets import Vault
+from exporter.storage.secrets import Vault, setup_code
 from exporter.storage.templates import TemplateStore
 from exporter.storage.transitions import JobTransitions
 from exporter.storage.users import TokenStore, UserStore
@@ -115,6 +115,7 @@ def build_services(
             TokenStore(database),
             LoginThrottle(LoginFailureStore(database), clock),
             clock,
+            setup_code=setup_code(settings.secret_key),
         ),
         audit=audit,
         datasources=datasources,

@@ -9,6 +9,7 @@ from exporter.blueprints import (
     docs,
     errors,
     exports,
+    pages,
     schedules,
     service,
     templates,
@@ -30,3 +31,4 @@ def register(app: Flask) -> None:
     app.register_blueprint(schedules.bp, url_prefix=f"{API}/schedules")
     app.register_blueprint(service.bp)
     app.register_blueprint(docs.bp)
+    app.register_blueprint(pages.bp, url_prefix="/data-tools")

@@ -22,7 +22,18 @@ log = logging.getLogger(__name__)
 API = "/data-tools/api/v1/"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 OWN_SITE = frozenset({"same-origin", "none"})
-OPEN_ENDPOINTS = frozenset({"auth.log_in", "service.healthz", "service.readyz"})
+OPEN_ENDPOINTS = frozenset(
+    {
+        "auth.log_in",
+        "service.healthz",
+        "service.readyz",
+        "docs.static",
+        "pages.log_in",
+        "pages.log_in_now",
+        "pages.set_up",
+        "pages.set_up_now",
+    }
+)
 OPEN_TO_LOOPBACK = frozenset({"service.metrics"})
 BEARER = "bearer "
 RETRY_AFTER_SECONDS = 30

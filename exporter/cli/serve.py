@@ -44,7 +44,19 @@ def serve(host: str, port: int, threads: int) -> None:
         upgrade_schema()
     check_schema()
     parts.engine.start()
-    _serve_until_told(_server(parts, host, port, threads), parts)
+    server = _server(parts, host, port, threads)
+    if parts.accounts.needs_admin():
+        _invite(server, parts)
+    _serve_until_told(server, parts)
+
+
+def _invite(server: Any, parts: "Services") -> None:
+    """Tell whoever starts a server without users how to become its admin."""
+    from exporter.storage.secrets import setup_code
+
+    address = f"http://{server.effective_host}:{server.effective_port}/data-tools/setup/"
+    code = setup_code(parts.settings.secret_key)
+    click.echo(f"There is no user yet. Create the admin at {address} with the code {code}", err=True)
 
 
 def _server(parts: "Services", host: str, port: int, threads: int) -> Any:

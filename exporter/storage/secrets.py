@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import hmac
 import secrets
 from functools import cache
 
@@ -14,6 +15,7 @@ from exporter.errors import SettingInvalid
 TOKEN_PREFIX = "exp_"  # noqa: S105 - what a token begins with
 TOKEN_BYTES = 32
 MAX_PASSWORD_CHARACTERS = 1024
+SETUP_CODE_CHARACTERS = 10
 
 
 class Vault:
@@ -36,6 +38,17 @@ class Vault:
                 value="(hidden)",
                 expected="the key that encrypted the stored datasource URLs",
             ) from exc
+
+
+def setup_code(secret_key: str) -> str:
+    """Give the code that makes the first admin: the same in every process, worthless once there is a user."""
+    digest = hmac.digest(secret_key.encode(), b"exporter:first-admin", "sha256")
+    return base64.b32encode(digest).decode("ascii")[:SETUP_CODE_CHARACTERS]
+
+
+def same(given: str, right: str) -> bool:
+    """Compare in a time that tells nothing."""
+    return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), right.encode())
 
 
 def _fernet(secret_key: str) -> Fernet:

@@ -67,6 +67,9 @@ class UserStore:
     def set_active(self, user_id: str, *, active: bool) -> None:
         self._update(user_id, is_active=active)
 
+    def set_role(self, user_id: str, role: Role) -> None:
+        self._update(user_id, role=role)
+
     def end_sessions(self, user_id: str) -> None:
         """Make every session cookie of the user worthless."""
         self._update(user_id, session_key=_session_key())

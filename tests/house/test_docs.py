@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[2]
 API = "/data-tools/api/v1/"
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 API_PAGE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+WEB_PAGE = (ROOT / "docs" / "page.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", [*SETTINGS, "INSTANCE_PATH"])
@@ -33,9 +34,13 @@ def test_every_command_is_documented():
 
 
 def test_every_route_is_documented(app):
-    paths = {re.sub(r"<\w+:", "<", rule.rule) for rule in app.url_map.iter_rules()}
-    missing = [path for path in paths if f"{path.removeprefix(API)}`" not in API_PAGE]
+    paths = {(re.sub(r"<\w+:", "<", rule.rule), rule.endpoint) for rule in app.url_map.iter_rules()}
+    missing = [path for path, endpoint in paths if f"{path.removeprefix(API)}`" not in page_of(endpoint)]
     assert not missing
+
+
+def page_of(endpoint):
+    return WEB_PAGE if endpoint.startswith("pages.") else API_PAGE
 
 
 def test_the_same_commands_run_under_flask(app):
