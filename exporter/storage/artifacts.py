@@ -145,7 +145,7 @@ class LocalStore:
             raise _away(exc) from exc
 
     def _path(self, key: str) -> Path:
-        if Path(key).name != key or key.startswith("."):
+        if not key or Path(key).name != key or key.startswith("."):
             raise ArtifactGone
         return self._root / key
 
