@@ -5,6 +5,7 @@ import re
 import pytest
 
 from exporter.model import Role
+from exporter.storage.audit import AuditQuery
 from tests.conftest import PASSWORD
 
 PAGES = "/data-tools/"
@@ -180,6 +181,41 @@ def test_deeds_on_the_page_are_in_the_audit_log(services, admin, source):
     text = admin.http.get(f"{PAGES}activity/").text
     for told in ("created export", "refused: invalid", "created token", "created user", "role of user"):
         assert told in text, told
+
+
+NO_DEEDS = {"pages.test_datasource"}
+SENT = {
+    "pages.build": {"table": "orders", "do": "export"},
+    "pages.preview": {"table": "orders"},
+    "pages.add_datasource": {"name": "x", "url": "sqlite:///nowhere.db"},
+    "pages.create_token": {"name": "nightly"},
+    "pages.add_user": {"username": "zoe", "password": "x"},
+    "pages.change_password": {"old": "wrong", "new": "x", "again": "x"},
+}
+
+
+def test_every_button_that_changes_something_is_noted(app, services, admin, member, source):
+    """Whatever becomes of it: some of these are refused."""
+    template = {"name": "t", "configuration": {"format": "csv"}}
+    ids = {
+        "job_id": admin.export({"datasource": source, "format": "csv", "filters": {"table": "orders"}})["id"],
+        "template_id": admin.post("export-templates/", template).json["data"]["id"],
+        "token_id": admin.post("auth/tokens/", {"name": "n"}).json["data"]["id"],
+        "user_id": services.accounts.user_named("max").id,
+        "datasource_id": source,
+    }
+    buttons = [
+        rule
+        for rule in app.url_map.iter_rules()
+        if rule.endpoint.startswith("pages.") and "POST" in rule.methods and rule.endpoint not in NO_DEEDS
+    ]
+    for rule in sorted(buttons, key=lambda rule: rule.endpoint == "pages.log_out"):
+        before = services.audit.page(AuditQuery()).total
+        path = app.url_map.bind("localhost").build(
+            rule.endpoint, {each: ids[each] for each in rule.arguments}
+        )
+        admin.http.post(path, data={"datasource": source, **SENT.get(rule.endpoint, {})})
+        assert services.audit.page(AuditQuery()).total == before + 1, rule
 
 
 def test_an_admin_cannot_shut_out_himself(services, admin):
