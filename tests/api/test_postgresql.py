@@ -85,20 +85,6 @@ def test_a_query_past_the_limit_fails_with_the_reason(make_app, database):
     assert backends(database) == 0
 
 
-def test_a_terminated_backend_fails_the_job_and_leaves_no_file(admin, register, database, services):
-    source = register(database, query=SLOW)
-    job_id = admin.post("exports/", {"datasource": source, "format": "csv"}).json["data"]["id"]
-    admin.until(job_id, "processing")
-    with psycopg.connect(database, autocommit=True) as connection:
-        killed = 0
-        while not killed:
-            sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'exporter' AND state = 'active' AND datname = current_database()"
-            killed = len(connection.execute(sql).fetchall())
-    job = admin.until(job_id, "failed")
-    assert job["error_code"] == "source_unavailable"
-    assert services.artifacts.staged() == set()
-
-
 def test_a_table_dropped_between_request_and_run_fails_the_job_with_its_name(make_app, database):
     app = make_app(EXPORTER_WORKERS="1")
     services = app.extensions["exporter"]
