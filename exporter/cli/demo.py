@@ -39,7 +39,9 @@ def demo(*, as_json: bool) -> None:
     datasource = _datasource(backend, parts.settings.instance_path / "demo-shop.sqlite3")
     folder = parts.settings.instance_path / "demo"
     folder.mkdir(exist_ok=True)
-    jobs = run_to_end(backend, [_submit(backend, datasource, name) for name in FORMATS], quiet=as_json)
+    jobs = run_to_end(
+        backend, lambda: [_submit(backend, datasource, name) for name in FORMATS], quiet=as_json
+    )
     rows = [_saved(backend, job, folder) for job in jobs]
     if as_json:
         show_json({"folder": str(folder), "files": rows, "username": USERNAME, "password": password})

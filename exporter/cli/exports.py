@@ -1,6 +1,7 @@
 """exporter exports …"""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ def create(
     Example: exporter exports create shop --table orders --where "total > 100" --output big.csv
     """
     body = export_request(backend, datasource, template, asked)
-    _finish(backend, backend.submit(body), output=output, as_json=as_json)
+    _finish(backend, lambda: backend.submit(body), output=output, as_json=as_json)
 
 
 @exports.command("list")
@@ -131,7 +132,7 @@ def retry(backend: Backend, job_id: str, *, output: Path | None, as_json: bool) 
 
     Example: exporter exports retry ID --output orders.csv
     """
-    _finish(backend, backend.retry(job_id), output=output, as_json=as_json)
+    _finish(backend, lambda: backend.retry(job_id), output=output, as_json=as_json)
 
 
 @exports.command()
@@ -185,8 +186,8 @@ def receipt(backend: Backend, job_id: str, *, output: Path | None, as_json: bool
     click.echo(str(target))
 
 
-def _finish(backend: Backend, job: Document, *, output: Path | None, as_json: bool) -> None:
-    (job,) = run_to_end(backend, [job], quiet=as_json)
+def _finish(backend: Backend, start: Callable[[], Document], *, output: Path | None, as_json: bool) -> None:
+    (job,) = run_to_end(backend, lambda: [start()], quiet=as_json)
     if as_json:
         show_json(job)
     if job["status"] != JobStatus.COMPLETED:

@@ -1,6 +1,6 @@
 """Seeing jobs to their end from a terminal, wherever they run."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -17,14 +17,18 @@ if TYPE_CHECKING:
 ENDED = frozenset({JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED})
 
 
-def run_to_end(backend: Backend, jobs: Sequence[Document], *, quiet: bool = False) -> list[Document]:
-    """Watch until all jobs have ended. Ctrl-C cancels those that have not."""
-    with Interrupt() as interrupt, backend.running(jobs) as look:
-        try:
-            return _watch(look, jobs, interrupt, quiet=quiet)
-        except KeyboardInterrupt:
-            _cancel(backend, jobs)
-            raise click.ClickException("Interrupted: the export was cancelled") from None
+def run_to_end(
+    backend: Backend, start: Callable[[], Sequence[Document]], *, quiet: bool = False
+) -> list[Document]:
+    """Start jobs and watch until all have ended. Ctrl-C cancels those that have not, also one that was just started."""
+    with Interrupt() as interrupt:
+        jobs = start()
+        with backend.running(jobs) as look:
+            try:
+                return _watch(look, jobs, interrupt, quiet=quiet)
+            except KeyboardInterrupt:
+                _cancel(backend, jobs)
+                raise click.ClickException("Interrupted: the export was cancelled") from None
 
 
 def _watch(look: Look, jobs: Sequence[Document], interrupt: Interrupt, *, quiet: bool) -> list[Document]:

@@ -116,7 +116,7 @@ def run(work, store):
     finally:
         work.source.close()
     finished = written.staged.publish()
-    with store.open(finished.key, size=finished.size) as file:
+    with store.open(finished.key, size=finished.size, sha256=finished.sha256) as file:
         data = file.read()
     store.delete(finished.key)
     return written, data
