@@ -241,9 +241,9 @@ def soak(folder: Path, *, seconds: float, kill_every: float, users: int = 4, see
     _make_source(folder / "source.db")
     digest = _sha256((folder / "source.db").read_bytes())
     server = Server(folder)
-    tokens = _prepare(server, users)
+    admin, *tokens = _prepare(server, users)
     server.start()
-    source = _register(server, tokens[0], folder / "source.db")
+    source = _register(server, admin, folder / "source.db")
     crew = [User(server, token, source, seed + number) for number, token in enumerate(tokens)]
     _warm_up(crew)
     before = server.figures()
@@ -294,11 +294,12 @@ def _make_source(path: Path) -> None:
 
 
 def _prepare(server: Server, users: int) -> list[str]:
-    """Make an admin and members; give a token of each."""
-    server.command("init", "--admin", "user0", stdin="a password\n")
-    for number in range(1, users):
-        server.command("users", "create", f"user{number}", "--password-stdin", stdin="a password\n")
-    return [server.command("tokens", "create", f"user{number}") for number in range(users)]
+    """Make an admin, who sees everybody's jobs and so takes no part, and members; give a token of each."""
+    server.command("init", "--admin", "admin", stdin="a password\n")
+    members = [f"user{number}" for number in range(users)]
+    for name in members:
+        server.command("users", "create", name, "--password-stdin", stdin="a password\n")
+    return [server.command("tokens", "create", name) for name in ("admin", *members)]
 
 
 def _register(server: Server, token: str, path: Path) -> str:

@@ -11,7 +11,7 @@ from exporter.model import Role
 from exporter.storage import database
 from tests.conftest import sign_in
 from tests.faults.probes import DEADLINE_SECONDS, eventually, holding
-from tests.postgres_server import Cluster, find_binaries, fresh_database, hand_over, running_cluster
+from tests.postgres_server import Cluster, execute, find_binaries, fresh_database, hand_over, running_cluster
 
 
 def body(source, table="numbers", **more):
@@ -152,6 +152,8 @@ def test_a_database_that_is_stopped_and_started_costs_no_export(cluster, make_ap
     monkeypatch.setattr(runner, "LAST_WORD_RETRY_SECONDS", 0.05)
     postgres, url = cluster
     with fresh_database(url) as database_url:
+        # The tests' servers answer before they have written; what was answered is to last here.
+        execute(database_url, "ALTER ROLE current_user SET synchronous_commit = on")
         app = make_app(EXPORTER_DATABASE_URL=database_url)
         services = app.extensions["exporter"]
         upgraded(app)

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 from itertools import islice
 
+import apsw
+
 from exporter.errors import QueryFailed, ValueUnwritable
 from exporter.sources.base import Cells, Column, Notice, RowText, Statement, TextChunk
 from exporter.sources.sqlite import textsql
@@ -151,14 +153,16 @@ class StatementText:
         self._between = text.between.encode()
         self._names = [f"c{place}" for place in range(len(statement.columns))]
         self._rows = 0
+        self._cursor: apsw.Cursor | None = None
         session.watch.start()
-        row = self._speller.row([self._speller.cell(name) for name in self._names])
-        self._cursor = session.execute(around(statement, f"CAST({row} AS BLOB)"), statement.parameters)
 
     def chunks(self) -> Iterator[TextChunk]:
         rows: list[bytes] = []
         size = 0
-        while more := self._some():
+        row = self._speller.row([self._speller.cell(name) for name in self._names])
+        sql = around(self._statement, f"CAST({row} AS BLOB)")
+        cursor = self._cursor = self._session.execute(sql, self._statement.parameters)
+        while more := self._some(cursor):
             rows += more
             size += sum(map(len, more))
             if size >= PART_BYTES:
@@ -171,15 +175,16 @@ class StatementText:
         return ()
 
     def close(self) -> None:
-        self._cursor.close(True)
+        if self._cursor is not None:
+            self._cursor.close(True)
 
-    def _some(self) -> list[bytes]:
+    def _some(self, cursor: apsw.Cursor) -> list[bytes]:
         """Fetch a few rows, or one that is large."""
         self._session.watch.check()
         rows: list[bytes] = []
         size = 0
         with self._session.failures():
-            for (row,) in islice(self._cursor, SOME_ROWS):
+            for (row,) in islice(cursor, SOME_ROWS):
                 rows.append(row)
                 size += len(row)
                 if size > PART_BYTES:
