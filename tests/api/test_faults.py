@@ -10,9 +10,13 @@ from exporter.errors import ExportFailed
 from exporter.formats.csv import CsvWriter
 from exporter.model import Role
 from exporter.sources.sqlite.reader import SqliteReader
+from exporter.sources.sqlite.textreader import TableText
 from exporter.storage.artifacts import StoreLimits
 from exporter.storage.transitions import JobTransitions
 from tests.conftest import sign_in
+
+# Rows go from the database to the file as text, or as batches where the options ask for more.
+WAYS = pytest.mark.parametrize("options", [{}, {"quoting": "all"}], ids=["text", "batches"])
 
 
 def body(source, table="orders", **more):
@@ -27,34 +31,43 @@ def fails(client, services, request, code):
     return job
 
 
+@WAYS
 @pytest.mark.parametrize("fault", [MemoryError, SystemExit, RuntimeError, KeyboardInterrupt])
 def test_whatever_a_writer_raises_fails_the_job_and_the_next_one_runs(
-    admin, source, services, monkeypatch, fault
+    admin, source, services, monkeypatch, fault, options
 ):
     with monkeypatch.context() as patch:
-        patch.setattr(CsvWriter, "write", lambda *_: (_ for _ in ()).throw(fault("inside")))
-        job = fails(admin, services, body(source), "internal")
+        for way in ("write", "write_text"):
+            patch.setattr(CsvWriter, way, lambda *_: (_ for _ in ()).throw(fault("inside")))
+        job = fails(admin, services, body(source, options=options), "internal")
     assert "inside" not in job["error_message"]
     assert admin.export(body(source))["status"] == "completed"
     assert admin.post(f"exports/{job['id']}/retry/").status_code == 200
     assert admin.until(job["id"], "completed")["attempt"] == 2
 
 
-def test_rows_that_got_lost_on_the_way_fail_the_job(admin, source, services, monkeypatch):
+@WAYS
+def test_rows_that_got_lost_on_the_way_fail_the_job(admin, source, services, monkeypatch, options):
     monkeypatch.setattr(CsvWriter, "rows_in_file", property(lambda _: 3))
-    job = fails(admin, services, body(source), "receipt_mismatch")
-    assert "4 rows were read but 3" in job["error_message"]
+    job = fails(admin, services, body(source, options=options), "receipt_mismatch")
+    assert "4 rows were read but" in job["error_message"]
 
 
-def test_a_database_that_breaks_off_never_makes_a_short_file(admin, source, services, monkeypatch):
-    whole = SqliteReader.batches
+@pytest.mark.parametrize(
+    ("reader", "pieces", "options"),
+    [(TableText, "chunks", {}), (SqliteReader, "batches", {"quoting": "all"})],
+)
+def test_a_database_that_breaks_off_never_makes_a_short_file(
+    admin, source, services, monkeypatch, reader, pieces, options
+):
+    whole = getattr(reader, pieces)
 
     def broken(reader):
         yield from whole(reader)
         raise ExportFailed("the line went dead")
 
-    monkeypatch.setattr(SqliteReader, "batches", broken)
-    job = fails(admin, services, body(source), "export_failed")
+    monkeypatch.setattr(reader, pieces, broken)
+    job = fails(admin, services, body(source, options=options), "export_failed")
     assert job["error_message"] == "the line went dead"
 
 
