@@ -106,7 +106,7 @@ def test_hostile_text_survives_every_quoting(write, column, quoting, line_termin
     terminator=st.sampled_from(["\n", "\r\n"]),
     cut=st.integers(0, 12),
 )
-def test_any_text_comes_back_as_it_went_in(  # noqa: PLR0917 - as many as hypothesis draws
+def test_any_text_comes_back_as_it_went_in(
     write, column, rows, quoting, delimiter, null_value, encoding, terminator, cut
 ):
     batch = pa.RecordBatch.from_arrays(
