@@ -46,7 +46,7 @@ class Server:
         )  # fmt: skip
         line = self.process.stdout.readline()
         assert line.startswith("Exporter serves http://"), self.process.stderr.read()
-        self.url = line.split()[2].removesuffix(API)
+        self.url = line.split()[2].removesuffix("/data-tools/")
 
     def stop(self, number=signal.SIGTERM):
         self.process.send_signal(number)

@@ -102,7 +102,7 @@ def _serve_until_told(server: Any, parts: "Services") -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, on_signal)
     threading.Thread(target=server.run, name="exporter-http", daemon=True).start()
-    click.echo(f"Exporter serves http://{server.effective_host}:{server.effective_port}/data-tools/api/v1/")
+    click.echo(f"Exporter serves http://{server.effective_host}:{server.effective_port}/data-tools/")
     sys.stdout.flush()
     told.wait()
     logger.info("stopping: no new exports; running ones have %d s", parts.settings.shutdown_grace_seconds)

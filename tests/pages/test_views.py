@@ -1,7 +1,9 @@
 """The pages without a browser: statuses, headers, who may see what, and that nothing of a request is lost."""
 
 import re
+from contextlib import closing
 
+import apsw
 import pytest
 
 from exporter.model import Role
@@ -244,3 +246,12 @@ def test_a_fault_of_a_page_is_a_page_and_for_htmx_a_sentence(member):
     assert "<h1>That did not work</h1>" in member.http.get(nowhere).text
     answer = member.http.get(nowhere, headers=HTMX)
     assert (answer.status_code, answer.text) == (404, "Export job not found")
+
+
+def test_the_only_datasource_and_its_only_table_are_chosen_at_once(admin, instance):
+    with closing(apsw.Connection(str(instance / "one.db"))) as connection:
+        connection.execute("CREATE TABLE lonely (n INTEGER)")
+    admin.post("datasources/", {"name": "one", "url": "sqlite:///one.db"})
+    shown = admin.http.get(PAGES + "exports/new/").text
+    assert re.search(r'<option value="lonely" selected', shown)
+    assert "Choose a table" not in re.sub(r"<option[^>]*>[^<]*", "", shown)

@@ -60,13 +60,15 @@ class Frame:
 
 
 def frame_of(choices: Choices, user: User) -> tuple[Frame, Choices]:
-    """Open the chosen datasource once and look. The only datasource there is, is chosen."""
+    """Open the chosen datasource once and look. The only datasource there is, is chosen, and so is its only table."""
     known = services().datasources.all(user)
     if not choices.datasource and len(known) == 1:
         choices = replace(choices, datasource=known[0].id)
     frame = _filled(Frame(datasources=known), choices, user)
     if frame.pinned:
         choices = replace(choices, table="")
+    elif frame.relation is not None:
+        choices = replace(choices, table=choices.table or frame.relation.label)
     return frame, replace(choices, of=place_of(choices) if frame.relation else "")
 
 
@@ -89,6 +91,8 @@ def _looked(frame: Frame, datasource: Datasource, table: str) -> Frame:
         if frame.pinned:
             return replace(frame, relation=relation_of(source, datasource, None))
         frame = replace(frame, tables=source.relations())
+        if not table and len(frame.tables) == 1:
+            table = frame.tables[0].label
         if not table:
             return frame
         try:
