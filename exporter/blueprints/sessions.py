@@ -1,7 +1,7 @@
 """The session cookie: who holds it, how long it lasts, and when it is Secure."""
 
 from flask import Flask, Request, request
-from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 from flask_login import UserMixin
 from itsdangerous import BadSignature
 
@@ -33,6 +33,11 @@ class SessionInterface(SecureCookieSessionInterface):
             return self.session_class()
         fresh = utc_now() - signed_at <= app.permanent_session_lifetime
         return self.session_class(values) if fresh else self.session_class()
+
+    def should_set_cookie(self, app: Flask, session: SessionMixin) -> bool:
+        """Let a part of a page renew nothing: its answer may come behind one that changed the session."""
+        part = "HX-Request" in request.headers
+        return bool(session.modified if part else super().should_set_cookie(app, session))
 
     def get_cookie_secure(self, app: Flask) -> bool:
         del app

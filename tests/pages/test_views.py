@@ -255,3 +255,10 @@ def test_the_only_datasource_and_its_only_table_are_chosen_at_once(admin, instan
     shown = admin.http.get(PAGES + "exports/new/").text
     assert re.search(r'<option value="lonely" selected', shown)
     assert "Choose a table" not in re.sub(r"<option[^>]*>[^<]*", "", shown)
+
+
+def test_a_part_of_a_page_does_not_renew_the_session(member, source):
+    """Its answer may come behind one that changed the session, and would take that back."""
+    assert "Set-Cookie" in member.http.get(PAGES).headers
+    assert "Set-Cookie" not in member.http.get(PAGES + "exports/rows/", headers=HTMX).headers
+    assert "Set-Cookie" not in member.http.post(PAGES + "exports/new/preview/", headers=HTMX).headers
