@@ -51,8 +51,8 @@ def _exported(services: Services, user: "User", request: dict[str, object], coun
     jobs = [services.jobs.submit(asked, user)[0] for _ in range(count)]
     services.engine.start(only=frozenset(job.id for job in jobs))
     try:
-        while any((now := services.jobs.get(job.id, user)).status in UNFINISHED for job in jobs):
-            time.sleep(LOOK_SECONDS if now else 0)
+        while any(services.jobs.get(job.id, user).status in UNFINISHED for job in jobs):
+            time.sleep(LOOK_SECONDS)
         return [services.jobs.get(job.id, user) for job in jobs]
     finally:
         services.engine.stop(grace=0)

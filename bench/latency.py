@@ -138,7 +138,7 @@ def _cancels(bench: _Bench, share: int) -> Iterator[Figure]:
         source, name = kinds[number % len(kinds)]
         job = bench.client.data("POST", "exports/", _large_export(bench, source, name))
         bench.client.until(job["id"], "processing")
-        time.sleep(0.05 * (number % 5))
+        time.sleep(0.05 * (number % 5))  # somewhere else in the export each time
         started = time.perf_counter()
         if _cancel(bench.client, job["id"]):
             bench.client.until(job["id"], "cancelled", known="stopped_at")
@@ -169,6 +169,7 @@ def _requests(bench: _Bench, share: int) -> Iterator[Figure]:
         goal="hold 0.3, aim 0.5",
     )
     with bench.server.client() as client:
+        # What comes next is not to be measured beside these.
         while client.data("GET", "exports/?status=pending&page_size=1")["export_jobs"]:
             time.sleep(0.2)
 

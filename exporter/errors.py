@@ -22,6 +22,11 @@ class ExporterError(Exception):
     def message(self) -> str:
         return str(self.args[0])
 
+    @property
+    def line(self) -> str:
+        """What is said of it where there is one line: the message, or each fault of a request after its path."""
+        return self.message
+
 
 class SettingInvalid(ExporterError):
     """{name}={value!r} is not valid: {expected}"""
@@ -41,7 +46,7 @@ class Invalid(ExporterError):
 
     @property
     def line(self) -> str:
-        """All faults on one line, each named by its path: `filters.columns: …`."""
+        """Spell a path as `filters.columns: …`."""
         return "; ".join(_sentences(self.errors))
 
 

@@ -66,6 +66,7 @@ class Services:
 
 @dataclass(frozen=True, kw_only=True)
 class _Stores:
+    database: Database
     jobs: JobStore
     transitions: JobTransitions
     artifacts: LocalStore
@@ -75,26 +76,14 @@ def build_services(
     settings: Settings, database_engine: DatabaseEngine, clock: Callable[[], datetime]
 ) -> Services:
     database = Database(database_engine)
-    stores = _Stores(
-        jobs=JobStore(database),
-        transitions=JobTransitions(database),
-        artifacts=LocalStore(
-            settings.storage_path,
-            StoreLimits(min_free=settings.min_free_bytes, max_file=settings.max_file_bytes),
-        ),
-    )
-    datasources = DatasourceService(
-        DatasourceStore(database, Vault(settings.secret_key, settings.previous_secret_key)),
-        stores.jobs,
-        _source_limits(settings),
-        clock,
-    )
+    stores = _stores(settings, database)
+    users = UserStore(database)
+    datasources = _datasources(settings, stores, clock)
     templates = TemplateService(TemplateStore(database), clock)
     checker = RequestChecker(datasources, templates, {"escape_formulas": settings.escape_formulas})
     notices = JobNotices()
     audit = AuditService(AuditStore(database), clock, keep=_days(settings.audit_days))
     sweeper = Sweeper(stores.jobs, stores.artifacts, audit, clock)
-    users = UserStore(database)
     jobs = JobService(
         jobs=stores.jobs,
         transitions=stores.transitions,
@@ -107,16 +96,19 @@ def build_services(
     )
     schedules = ScheduleStore(database)
     scheduler = Scheduler(schedules, jobs, users.get, clock)
+    parts = _parts(
+        settings,
+        stores,
+        datasources=datasources,
+        notices=notices,
+        sweeper=sweeper,
+        scheduler=scheduler,
+        clock=clock,
+    )
     return Services(
         settings=settings,
         database=database,
-        accounts=AccountService(
-            users,
-            TokenStore(database),
-            LoginThrottle(LoginFailureStore(database), clock),
-            clock,
-            setup_code=setup_code(settings.secret_key),
-        ),
+        accounts=_accounts(settings, database, users, clock),
         audit=audit,
         datasources=datasources,
         templates=templates,
@@ -127,19 +119,33 @@ def build_services(
         scheduler=scheduler,
         artifacts=stores.artifacts,
         sweeper=sweeper,
-        engine=Engine(
-            _parts(
-                settings,
-                stores,
-                datasources=datasources,
-                notices=notices,
-                sweeper=sweeper,
-                scheduler=scheduler,
-                clock=clock,
-            )
-        ),
+        engine=Engine(parts),
         clock=clock,
     )
+
+
+def _stores(settings: Settings, database: Database) -> _Stores:
+    limits = StoreLimits(min_free=settings.min_free_bytes, max_file=settings.max_file_bytes)
+    return _Stores(
+        database=database,
+        jobs=JobStore(database),
+        transitions=JobTransitions(database),
+        artifacts=LocalStore(settings.storage_path, limits),
+    )
+
+
+def _datasources(settings: Settings, stores: _Stores, clock: Callable[[], datetime]) -> DatasourceService:
+    vault = Vault(settings.secret_key, settings.previous_secret_key)
+    rows = DatasourceStore(stores.database, vault)
+    return DatasourceService(rows, stores.jobs, _source_limits(settings), clock)
+
+
+def _accounts(
+    settings: Settings, database: Database, users: UserStore, clock: Callable[[], datetime]
+) -> AccountService:
+    throttle = LoginThrottle(LoginFailureStore(database), clock)
+    code = setup_code(settings.secret_key)
+    return AccountService(users, TokenStore(database), throttle, clock, setup_code=code)
 
 
 def _parts(

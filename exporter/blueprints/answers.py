@@ -3,12 +3,9 @@
 A client must expect further fields: they may be added without notice, none is renamed or dropped.
 """
 
-from collections.abc import Callable
-from functools import cache
-from typing import Any
+from marshmallow import fields, validate
 
-from marshmallow import EXCLUDE, Schema, fields, validate
-
+from exporter.blueprints.envelope import Answer, Pagination, always, many, maybe, word
 from exporter.blueprints.schemas import ACTIONS as ACTIONS_NOTED
 from exporter.blueprints.schemas import FORMAT_NAMES, STATUSES, TEMPLATE_TYPES, ConfigurationSchema, Opened
 from exporter.formats import registry
@@ -17,33 +14,6 @@ from exporter.model import AuditOutcome, Phase, Role, RunOutcome
 from exporter.query.schema import FiltersSchema
 
 OUTCOMES = ("completed", "failed", "cancelled", "worker_lost", "released")
-
-
-def always(
-    kind: Callable[..., fields.Field[Any]], *inner: Any, says: str | None = None, **settings: Any
-) -> fields.Field[Any]:
-    """Describe a key that every answer has."""
-    return kind(*inner, required=True, metadata={"description": says} if says else {}, **settings)
-
-
-def maybe(
-    kind: Callable[..., fields.Field[Any]], *inner: Any, says: str | None = None, **settings: Any
-) -> fields.Field[Any]:
-    """Describe a key that every answer has, and that is null where nothing is known."""
-    return always(kind, *inner, says=says, allow_none=True, **settings)
-
-
-def word(*words: str) -> Callable[..., fields.Field[Any]]:
-    return lambda **settings: fields.String(validate=validate.OneOf(words), **settings)
-
-
-def many(schema: type[Schema]) -> fields.Field[Any]:
-    return fields.List(fields.Nested(schema), required=True)
-
-
-class Answer(Schema):
-    class Meta:
-        unknown = EXCLUDE
 
 
 class Nothing(Answer):
@@ -60,15 +30,6 @@ class Named(Answer):
 class Person(Answer):
     id = always(fields.UUID)
     username = always(fields.String)
-
-
-class Pagination(Answer):
-    total_count = always(fields.Integer)
-    page_count = always(fields.Integer)
-    current_page = always(fields.Integer)
-    has_next = always(fields.Boolean)
-    has_previous = always(fields.Boolean)
-    page_size = always(fields.Integer)
 
 
 class Me(Answer):
@@ -385,33 +346,3 @@ class ScheduleRun(Answer):
 
 class ScheduleRuns(Answer):
     runs = many(ScheduleRun)
-
-
-class Envelope(Answer):
-    """The shape of every success."""
-
-    success = always(fields.Boolean, validate=validate.Equal(comparable=True))
-    message = always(fields.String)
-
-
-class Failure(Answer):
-    """The shape of every failure."""
-
-    success = always(fields.Boolean, validate=validate.Equal(comparable=False))
-    error = always(fields.String, says="A sentence")
-
-
-class FaultTree(fields.Raw):
-    """A sentence, or an object of them, nested like the request; list items are keyed by index."""
-
-
-class Invalid(Failure):
-    """The shape of a 400: a sentence about the whole request, or sentences nested like it."""
-
-    error = always(FaultTree)
-
-
-@cache
-def enveloped(answer: type[Answer]) -> type[Schema]:
-    data = fields.Nested(answer, required=True)
-    return Envelope.from_dict({"data": data}, name=f"{answer.__name__}Envelope")

@@ -15,8 +15,9 @@ from marshmallow import Schema
 from werkzeug.routing import Rule
 
 from exporter import errors
-from exporter.blueprints.answers import Failure, Invalid, Nothing, enveloped
+from exporter.blueprints.answers import Nothing
 from exporter.blueprints.described import Operation, operation_of
+from exporter.blueprints.envelope import Failure, Invalid, enveloped
 from exporter.blueprints.errors import STATUS, status_for
 from exporter.blueprints.openapi_fields import Plugin, prepare
 from exporter.blueprints.security import API, OPEN_ENDPOINTS, SAFE_METHODS

@@ -7,7 +7,7 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 from apispec.ext.marshmallow.openapi import OpenAPIConverter
 from marshmallow import fields
 
-from exporter.blueprints.answers import FaultTree
+from exporter.blueprints.envelope import FaultTree
 from exporter.blueprints.schemas import Id, Opened
 from exporter.formats.options import DELIMITERS, Delimiter
 from exporter.query.fields import MAX_ITEMS, Items, Name, Names

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 
 from exporter.cli.backend import Backend
-from exporter.cli.output import program, told
+from exporter.cli.output import program
 from exporter.errors import DatabaseAway, DatabaseUnreachable, ExporterError
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class Verb(click.Command):
         try:
             return super().invoke(ctx)
         except ExporterError as exc:
-            raise click.ClickException(told(exc)) from exc
+            raise click.ClickException(exc.line) from exc
 
 
 class Noun(click.Group):

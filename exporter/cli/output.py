@@ -6,7 +6,6 @@ from typing import Any
 
 import click
 
-from exporter.errors import ExporterError, Invalid
 from exporter.model import Page
 
 ID_WIDTH = 36  # an id is there to be copied: it folds on a narrow terminal only
@@ -18,11 +17,6 @@ def program() -> str:
     """Name the program as it was started, so that a hint can be typed as it stands."""
     name = click.get_current_context().find_root().info_name or "exporter"
     return f"{name} --app wsgi" if name.endswith("flask") else name
-
-
-def told(error: ExporterError) -> str:
-    """Put an error on one line; faults of fields are named by their path: `filters.columns: …`."""
-    return error.line if isinstance(error, Invalid) else error.message
 
 
 def show_json(data: object) -> None:

@@ -7,7 +7,6 @@ import click
 
 from exporter.cli.backend import Backend, Document, Look
 from exporter.cli.interrupt import Interrupt
-from exporter.cli.output import told
 from exporter.errors import Conflict, ExporterError
 from exporter.model import JobStatus
 
@@ -53,7 +52,7 @@ def _cancel(backend: Backend, jobs: Sequence[Document]) -> None:
             continue  # it had ended
         except ExporterError as exc:
             raise click.ClickException(
-                f"Interrupted, but job {job['id']} may go on, it could not be cancelled: {told(exc)}"
+                f"Interrupted, but job {job['id']} may go on, it could not be cancelled: {exc.line}"
             ) from exc
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from exporter.cli.base import Verb
-from exporter.cli.output import as_json, show_json, told
+from exporter.cli.output import as_json, show_json
 from exporter.errors import ExporterError
 
 SUFFIXES = {".csv": "csv", ".json": "json", ".jsonl": "json", ".parquet": "parquet", ".xlsx": "excel"}
@@ -83,7 +83,7 @@ def _examine(path: Path, receipt: Receipt | None) -> tuple[int | None, list[str]
         rows = _rows(path, receipt)
     except ExporterError as exc:
         hint = "" if receipt is not None else " (give its receipt if it was written with options of its own)"
-        return None, [*faults, told(exc) + hint]
+        return None, [*faults, exc.line + hint]
     if receipt is not None and rows != receipt.row_count:
         faults.append(_miscounted(rows, receipt.row_count))
     return rows, faults

@@ -294,14 +294,8 @@ def _durable(written: Written, token: CancelToken) -> Finished:
 
 def _sentence(fault: ExporterError) -> str:
     if isinstance(fault, Invalid):
-        return f"The request no longer fits the database: {_flat(fault.errors)}"
+        return f"The request no longer fits the database: {fault.line}"
     return fault.message
-
-
-def _flat(errors: object) -> str:
-    if isinstance(errors, dict):
-        return "; ".join(f"{key}: {_flat(value)}" for key, value in errors.items())
-    return str(errors)
 
 
 def backoff() -> Iterator[float]:

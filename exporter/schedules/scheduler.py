@@ -11,7 +11,7 @@ from datetime import datetime
 from uuid import NAMESPACE_URL, UUID, uuid5
 from zoneinfo import ZoneInfo
 
-from exporter.errors import DatabaseAway, DiskLow, ExporterError, Invalid, Later, OwnerDisabled
+from exporter.errors import DatabaseAway, DiskLow, ExporterError, Later, OwnerDisabled
 from exporter.jobs.requests import JobRequest
 from exporter.jobs.service import JobService
 from exporter.model import Job, RunOutcome, Schedule, ScheduleRun, User
@@ -63,7 +63,7 @@ class Scheduler:
                 log.warning("schedule %s is due but has to wait: %s", schedule.id, exc.message)
                 return
             except ExporterError as exc:
-                run = _run(schedule, due.at, now, outcome=RunOutcome.REFUSED, error=_told(exc))
+                run = _run(schedule, due.at, now, outcome=RunOutcome.REFUSED, error=exc.line)
         if self._store.advance(run, due_at=due.at, next_at=due.next_at):
             log.info("schedule %s %s: job=%s %s", schedule.id, run.outcome, run.job_id, run.error or "")
 
@@ -73,10 +73,6 @@ class Scheduler:
             raise OwnerDisabled
         request = JobRequest(**{"name": schedule.name, **schedule.export})
         return self._jobs.submit(request, owner, job_id=str(_job_id(schedule, due_at)))[0]
-
-
-def _told(error: ExporterError) -> str:
-    return error.line if isinstance(error, Invalid) else error.message
 
 
 def _job_id(schedule: Schedule, due_at: datetime) -> UUID:

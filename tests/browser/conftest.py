@@ -33,7 +33,8 @@ def chromium():
     if path is None:
         reason = "needs chromium on PATH: apt-get install chromium"
         (pytest.fail if os.environ.get("EXPORTER_REQUIRE_CHROMIUM") == "1" else pytest.skip)(reason)
-    sync_api = pytest.importorskip("playwright.sync_api")
+    from playwright import sync_api  # of the test extra; imported late, for it takes its time
+
     sync_api.expect.set_options(timeout=TIMEOUT_MS)
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])

@@ -232,6 +232,15 @@ def test_a_process_leaves_no_trace_on_its_own_machine(served, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def running_job(served) -> str:
+    """The id of the job that another process's command started."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not (jobs := served.data("GET", "exports/?status=processing")["export_jobs"]):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return jobs[0]["id"]
+
+
 def test_ctrl_c_cancels_the_job(served, tmp_path):
     environ = {**os.environ, "EXPORTER_SERVER": served.url, "EXPORTER_TOKEN": served.token}
     process = subprocess.Popen(
@@ -239,15 +248,12 @@ def test_ctrl_c_cancels_the_job(served, tmp_path):
          "--output", str(tmp_path / "x.csv")],
         env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not (jobs := served.data("GET", "exports/?status=processing")["export_jobs"]):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    job_id = running_job(served)
     process.send_signal(signal.SIGINT)
     _, log = process.communicate(timeout=DEADLINE_SECONDS)
     assert process.returncode == 1
     assert log.strip() == "Error: Interrupted: the export was cancelled"
-    assert served.data("GET", f"exports/{jobs[0]['id']}/")["status"] == "cancelled"
+    assert served.data("GET", f"exports/{job_id}/")["status"] == "cancelled"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -257,11 +263,8 @@ def test_a_job_that_somebody_cancels_ends_the_watching(served):
         [sys.executable, "-m", "exporter", "exports", "create", "shop", "--table", "endless", "--json"],
         env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not (jobs := served.data("GET", "exports/?status=processing")["export_jobs"]):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    served.data("POST", f"exports/{jobs[0]['id']}/cancel/")
+    job_id = running_job(served)
+    served.data("POST", f"exports/{job_id}/cancel/")
     output, log = process.communicate(timeout=DEADLINE_SECONDS)
     assert process.returncode == 1
     assert log.strip() == "Error: The export was cancelled"
