@@ -15,7 +15,7 @@ GROUPS_BEFORE_GROWTH = (
     4096  # each group costs memory until the end, so that a long file must not have too many
 )
 _ZSTD_LEVEL = 1
-_SAMPLE = 10_000
+_REPEATED = 10  # times, on average, that a value must stand in a row group to be worth a dictionary
 
 
 def schema_of(columns: tuple[Column, ...]) -> pa.Schema:
@@ -140,10 +140,9 @@ class _Gate:
 
 
 def _repetitive(table: pa.Table) -> list[str]:
-    """Name the columns worth a dictionary, judged by the first rows."""
-    sample = table.slice(0, _SAMPLE)
+    """Name the columns worth a dictionary, judged by the first row group."""
     return [
         name
-        for name, values in zip(sample.column_names, sample.columns, strict=True)
-        if pc.count_distinct(values).as_py() * 2 <= sample.num_rows
+        for name, values in zip(table.column_names, table.columns, strict=True)
+        if pc.count_distinct(values).as_py() * _REPEATED <= table.num_rows
     ]

@@ -52,14 +52,17 @@ def csv_facts(data: bytes, width: int, delimiter: str, end: bytes) -> CsvFacts:
     for start, units in segments(padded):
         follow = _following(padded, start, len(units), ends[0])
         outside = quotes.outside(units)
-        newlines = bits(units == _NEWLINE) & outside
-        separators = newlines | (bits(units == starts[0]) & outside)
-        empty = separators & bits(one_of(follow, ends))
-        nulls += _by_column(ranks.of(separators, empty) + 1, width)
-        rows += int(np.bitwise_count(newlines).sum())
-        formulas += _formulas(
-            data, start, bits((units == _QUOTE) & _begins_formula(follow)) & ~outside, starts
-        )
+        parting = one_of(units, starts)
+        separators = bits(parting) & outside
+        empty = parting & one_of(follow, ends)
+        if empty.any():
+            nulls += _by_column(ranks.of(separators, separators & bits(empty)) + 1, width)
+        else:
+            ranks.passed(separators)
+        rows += int(np.bitwise_count(bits(units == _NEWLINE) & outside).sum())
+        formula = (units == _QUOTE) & _begins_formula(follow)
+        if formula.any():
+            formulas += _formulas(data, start, bits(formula) & ~outside, starts)
     if ranks.separators + 1 != rows * width or quotes.inside:
         raise TextUnclear("rows have more or fewer cells than there are columns")
     return CsvFacts(nulls.tolist(), formulas, rows)

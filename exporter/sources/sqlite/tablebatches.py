@@ -106,12 +106,10 @@ class _Parser:
             table = self._table(data)
         except pa.ArrowInvalid:
             return None
-        arrays = [column.combine_chunks() for column in table.columns]
-        if (
-            table.num_rows != rows
-            or self._quoted(arrays) * 2 != _quotes(data)
-            or not all(map(_clear, arrays))
-        ):
+        if table.num_rows != rows:
+            return None
+        arrays = [column.chunk(0) for column in table.columns]  # one block, one chunk
+        if self._quoted(arrays) * 2 != _quotes(data) or not all(map(_clear, arrays)):
             return None
         return [
             _binary(array) if wanted == pa.binary() else array
@@ -188,9 +186,8 @@ def _any(conditions: Sequence[str]) -> str:
 
 def _quotes(data: bytes) -> int:
     """Count the quotes around texts, which are those that are not escaped."""
-    if b"\\" not in data:
-        return data.count(b'"')
-    return data.count(b'"') - data.replace(rb"\\", b"").count(rb"\"")
+    quotes = int(np.count_nonzero(np.frombuffer(data, np.uint8) == ord('"')))
+    return quotes - data.replace(rb"\\", b"").count(rb"\"") if b"\\" in data else quotes
 
 
 def _clear(array: pa.Array) -> bool:

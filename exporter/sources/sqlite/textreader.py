@@ -98,7 +98,7 @@ class TableText:
             if guarded == self._all:
                 raise
             found = (b"", 0, True)
-        if found is None or not (found[2] or textsql.INFINITE in found[0]):
+        if found is None or not (found[2] or textsql.may_be_infinite(found[0])):
             return found and found[:2]
         self._to_guard |= self._offenders(session, part)
         found = self._asked(session, part, most, self._all)

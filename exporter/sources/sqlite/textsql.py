@@ -17,7 +17,7 @@ from exporter.sources.base import Cells, RowText
 from exporter.sources.sqlite.query import chunked
 
 LARGEST = "1.7976931348623157e308"
-INFINITE = b"9.0e+999"
+_INFINITE = b"9.0e+999"
 ARGUMENTS = 900  # of one function; SQLite allows 1000
 _LONG = 10**20  # longer than any integer of SQLite's
 
@@ -58,17 +58,27 @@ def guarded(name: str, marks: Marks | None) -> str:
 
 
 def has_blob(names: Sequence[str]) -> str:
-    """Tell that one of the values is a blob: these are greater than all others. Faster than to look at each one."""
-    return _reaches(names, "x''")
+    """Tell that one of the values is a blob: these are greater than all others. Faster than to look at each one.
+
+    An empty one is not told: that no function of JSON takes.
+    """
+    return _exceeds("x''", names)
 
 
 def has_text_or_blob(names: Sequence[str]) -> str:
-    return _reaches(names, "''")
+    """Tell that one of the values is no number. An empty text is not told: its two quotes make no number either."""
+    return _exceeds("''", names)
 
 
-def _reaches(names: Sequence[str], least: str) -> str:
+def _exceeds(least: str, names: Sequence[str]) -> str:
+    """Begin with the least of the kind: to find that a value is of a lesser kind takes no look at the value."""
     parts = [", ".join(f"ifnull({name}, 0)" for name in part) for part in chunked(names, ARGUMENTS)]
-    return " OR ".join(f"max(0 COLLATE BINARY, {part}) >= {least}" for part in parts) or "0"
+    return " OR ".join(f"max({least} COLLATE BINARY, {part}) > {least}" for part in parts) or "0"
+
+
+def may_be_infinite(data: bytes) -> bool:
+    """Tell whether json_array may have spelled an infinity. Texts rarely have a plus, which is found much faster."""
+    return b"+" in data and _INFINITE in data
 
 
 def must_be_guarded(name: str) -> str:
@@ -141,8 +151,9 @@ class CsvBytes:
 
     def _bare(self, data: bytes, rows: int) -> bytes:
         """Take the brackets off. No line break stands inside a text of JSON, so those between rows are unmistakable."""
-        if data.count(b"[") == rows == data.count(b"]"):
-            return data.translate(None, b"[]")
+        bare = data.translate(None, b"[]")
+        if len(data) - len(bare) == 2 * rows:  # there are no brackets but those around the rows
+            return bare
         return data[1:-1].replace(b"]" + self._between + b"[", self._between)
 
 
