@@ -15,7 +15,7 @@ from exporter.errors import KeyReused
 from exporter.model import Attempt, Job, JobStatus, NewJob, Page, Phase
 from exporter.storage.database import Database, IntegrityError, offset_of
 from exporter.storage.room import QueueLimits, check_room
-from exporter.storage.tables import AttemptRow, IdempotencyRow, JobRow
+from exporter.storage.tables import AttemptRow, IdempotencyRow, JobRow, UserRow
 from exporter.storage.transitions import BLANK
 
 NEWEST = 5  # jobs that tell how fast the next one will be
@@ -185,25 +185,29 @@ class JobStore:
     def waiting(
         self, *, leaving_out: Sequence[str] = (), only: frozenset[str] | None = None
     ) -> list[Waiting]:
-        """Give each user's oldest pending job, among `only` if given."""
+        """Give each user's oldest pending job, among `only` if given.
+
+        One look into the index for each user: what else waits, however many, is not read.
+        """
         chosen = [JobRow.status == JobStatus.PENDING.value, JobRow.id.not_in(leaving_out)]
         if only is not None:
             chosen.append(JobRow.id.in_(sorted(only)))
         oldest = (
-            select(
-                JobRow.id,
-                JobRow.owner_id,
-                JobRow.queued_at,
-                func.row_number()
-                .over(partition_by=JobRow.owner_id, order_by=(JobRow.queued_at, JobRow.id))
-                .label("place"),
-            )
-            .where(*chosen)
-            .subquery()
+            select(JobRow.id, JobRow.queued_at)
+            .where(JobRow.owner_id == UserRow.id, *chosen)
+            .order_by(JobRow.queued_at, JobRow.id)
+            .limit(1)
         )
+        first_of = [
+            oldest.with_only_columns(each).scalar_subquery() for each in (JobRow.id, JobRow.queued_at)
+        ]
         with self._database.read() as connection:
-            rows = connection.execute(select(oldest).where(oldest.c.place == 1))
-            return [Waiting(job_id=r.id, owner_id=r.owner_id, queued_at=r.queued_at) for r in rows]
+            rows = connection.execute(select(UserRow.id, *first_of))
+            return [
+                Waiting(job_id=job, owner_id=owner, queued_at=queued)
+                for owner, job, queued in rows
+                if job is not None
+            ]
 
     def running_per_owner(self, *, leaving_out: Sequence[str] = ()) -> dict[str, int]:
         chosen = (JobRow.status == JobStatus.PROCESSING.value, JobRow.id.not_in(leaving_out))

@@ -22,7 +22,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from exporter.model import JobStatus
 
-SCHEMA_VERSION = "0006"  # the newest migration
+SCHEMA_VERSION = "0009"  # the newest migration
 
 Id = String(36)
 Counter = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up only an INTEGER key
@@ -136,6 +136,7 @@ class JobRow(Base):
     __table_args__ = (
         CheckConstraint("status IN ({})".format(", ".join(f"'{s.value}'" for s in JobStatus)), name="status"),
         Index("ix_jobs_status_queued_at", "status", "queued_at"),
+        Index("ix_jobs_status_owner_id_queued_at", "status", "owner_id", "queued_at", "id"),
         Index("ix_jobs_owner_id_created_at_id", "owner_id", "created_at", "id"),
         Index("ix_jobs_created_at_id", "created_at", "id"),
         Index("ix_jobs_datasource_id_status_format", "datasource_id", "status", "format", "created_at"),
