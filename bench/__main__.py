@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bench import data, latency, memory, ours, parallel, report, startup
+from bench import data, latency, memory, ours, parallel, report, scaling, startup
 from bench.case import Pair, pairs
 from bench.compare import Compared, Comparison, unequal
 from bench.peers.registry import PEERS, Peer
@@ -82,6 +82,7 @@ MODES: dict[str, Callable[[argparse.Namespace], int]] = {
     "memory": memory.measure,
     "latency": latency.measure,
     "parallel": parallel.measure,
+    "scaling": scaling.measure,
     "startup": startup.measure,
 }
 

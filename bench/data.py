@@ -1,6 +1,7 @@
 """The bench's databases, made locally once and kept in the data folder."""
 
 import json
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -46,11 +47,23 @@ class Data:
         if source == "sqlite":
             self._folder.mkdir(parents=True, exist_ok=True)
             return Place(source=source, url=str(self._folder / f"scale-{scale:g}.db"))
+        name = f"scale_{scale:g}".replace(".", "_")
+        return Place(source=source, url=self._made(name))
+
+    @contextmanager
+    def empty_database(self) -> Iterator[str]:
+        """Give the URL of a PostgreSQL database that is dropped afterwards."""
+        name = f"empty_{secrets.token_hex(4)}"
+        try:
+            yield self._made(name)
+        finally:
+            child.run(child.module("bench.database", str(self._server), name, "drop"))
+
+    def _made(self, name: str) -> str:
         if self._server is None:
             raise postgres.NoPostgres(postgres.NoPostgres.__doc__)
-        name = f"scale_{scale:g}".replace(".", "_")
         child.run(child.module("bench.database", self._server, name))
-        return Place(source=source, url=f"{self._server.rpartition('/')[0]}/{name}")
+        return f"{self._server.rpartition('/')[0]}/{name}"
 
     def _filled(self, place: Place, table: str, scale: float) -> None:
         made = self._folder / "made.json"

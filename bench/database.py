@@ -1,4 +1,4 @@
-"""Makes a database unless it exists: `python -m bench.database SERVER NAME`, run as a child of the bench."""
+"""Makes a database unless it exists, or drops it: `python -m bench.database SERVER NAME [drop]`."""
 
 import sys
 
@@ -6,9 +6,11 @@ import psycopg
 
 
 def main() -> None:
-    server, name = sys.argv[1:]
+    server, name, *rest = sys.argv[1:]
     with psycopg.connect(server, autocommit=True) as connection:
-        if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone() is None:
+        if rest == ["drop"]:
+            connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        elif connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone() is None:
             connection.execute(f"CREATE DATABASE {name}")
 
 

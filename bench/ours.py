@@ -3,7 +3,7 @@
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,12 +34,13 @@ class Exported:
 class Installation:
     """An instance folder with an admin; every database that is exported from becomes a datasource of it."""
 
-    def __init__(self, folder: Path, roots: Path) -> None:
+    def __init__(self, folder: Path, roots: Path, settings: Mapping[str, str]) -> None:
         self.folder = folder
         self.environ = {
             "EXPORTER_INSTANCE_PATH": str(folder),
             "EXPORTER_SQLITE_ROOTS": str(roots),
             "EXPORTER_MIN_FREE_BYTES": "0",
+            **settings,
         }
         self._datasources: dict[str, str] = {}
         self.command("init")
@@ -49,9 +50,9 @@ class Installation:
         """Run one command of `exporter`. Raises ChildFailed."""
         return child.run(child.module("exporter", *arguments), environ=self.environ, given=GIVEN).printed
 
-    def seed(self, count: int) -> None:
-        """Put finished jobs into the app database."""
-        child.run(child.module("bench.seed", str(count)), environ=self.environ)
+    def seed(self, count: int, *, users: int = 0) -> None:
+        """Put finished jobs into the app database; with `users`, nothing but jobs of so many that wait."""
+        child.run(child.module("bench.seed", str(count), str(users)), environ=self.environ)
 
     def datasource(self, place: Place) -> str:
         """Give the id of the datasource for a place."""
@@ -80,10 +81,10 @@ class Installation:
 
 
 @contextmanager
-def installation(folder: Path) -> Iterator[Installation]:
-    """Make an installation under the data folder, and remove it."""
+def installation(folder: Path, **settings: str) -> Iterator[Installation]:
+    """Make an installation under the data folder, and remove it. Settings are named as in the environment."""
     made = Path(tempfile.mkdtemp(prefix="instance-", dir=folder))
     try:
-        yield Installation(made, folder)
+        yield Installation(made, folder, settings)
     finally:
         shutil.rmtree(made, ignore_errors=True)

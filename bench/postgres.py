@@ -16,7 +16,7 @@ PROGRAMS = ("initdb", "pg_ctl", "postgres")
 UNPRIVILEGED = ("postgres", "nobody")
 STOPPING = 'read _; exec "$0" stop --wait --mode=fast -D "$1"'
 OPTIONS = (
-    "-c fsync=off -c synchronous_commit=off -c full_page_writes=off -c shared_buffers=256MB -c max_connections=50"
+    "-c fsync=off -c synchronous_commit=off -c full_page_writes=off -c shared_buffers=256MB -c max_connections=200"
     " -c autovacuum=off"
 )
 

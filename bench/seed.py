@@ -1,6 +1,7 @@
-"""Puts finished jobs into the app database: `python -m bench.seed COUNT`, run as a child of the bench.
+"""Puts jobs into the app database: `python -m bench.seed COUNT USERS`, run as a child of the bench.
 
-The jobs are those of the only admin, and of the only datasource.
+They are finished, of the only admin and of the only datasource. With USERS over 0 they wait, belong to so many users
+in turn, and are all the jobs that there are.
 """
 
 import os
@@ -8,12 +9,12 @@ import sys
 from datetime import timedelta
 from uuid import uuid4
 
-from sqlalchemy import create_engine, insert, select
+from sqlalchemy import Connection, create_engine, delete, insert, select
 
-from exporter.model import JobStatus, Phase, utc_now
+from exporter.model import JobStatus, Phase, Role, utc_now
 from exporter.settings import load_settings
 from exporter.storage.database import engine_options, prepare_engine
-from exporter.storage.tables import DatasourceRow, JobRow, UserRow
+from exporter.storage.tables import AttemptRow, DatasourceRow, JobRow, UserRow
 from exporter.storage.transitions import BLANK
 
 BLOCK = 1000
@@ -21,41 +22,84 @@ STATUSES = (JobStatus.COMPLETED, JobStatus.COMPLETED, JobStatus.FAILED, JobStatu
 
 
 def main() -> None:
-    count = int(sys.argv[1])
+    count, users = int(sys.argv[1]), int(sys.argv[2])
     settings = load_settings(os.environ)
     engine = create_engine(settings.database_url, **engine_options(settings.database_url))
     prepare_engine(engine)
     with engine.begin() as connection:
-        owner_id = connection.execute(select(UserRow.id)).scalars().first()
         datasource = connection.execute(select(DatasourceRow.id, DatasourceRow.name)).first()
         if datasource is None:
             raise SystemExit("no datasource to speak of")
-        whose = {"owner_id": owner_id, "datasource_id": datasource.id, "datasource_name": datasource.name}
+        owners = (
+            _only_waiting(connection, users)
+            if users
+            else list(connection.execute(select(UserRow.id)).scalars())
+        )
+        make = _waiting if users else _finished
+        of = {"datasource_id": datasource.id, "datasource_name": datasource.name}
         for start in range(0, count, BLOCK):
-            numbers = range(start, min(count, start + BLOCK))
-            connection.execute(insert(JobRow), [_job(number, whose) for number in numbers])
+            jobs = [make(number) for number in range(start, min(count, start + BLOCK))]
+            connection.execute(
+                insert(JobRow),
+                [{**job, **of, "owner_id": owners[place % len(owners)]} for place, job in enumerate(jobs)],
+            )
 
 
-def _job(number: int, whose: dict[str, object]) -> dict[str, object]:
-    status = STATUSES[number % len(STATUSES)]
-    now = utc_now() - timedelta(days=1, seconds=number)
+def _only_waiting(connection: Connection, users: int) -> list[str]:
+    """Make room, and users; give their ids."""
+    connection.execute(delete(AttemptRow))
+    connection.execute(delete(JobRow))
+    names = [f"user-{number}" for number in range(users)]
+    there = set(connection.execute(select(UserRow.username)).scalars())
+    blank = {
+        "role": Role.MEMBER.value,
+        "password_hash": "",
+        "is_active": True,
+        "session_key": "",
+        "created_at": utc_now(),
+    }
+    fresh = [{"id": str(uuid4()), "username": name, **blank} for name in names if name not in there]
+    if fresh:
+        connection.execute(insert(UserRow), fresh)
+    return list(connection.execute(select(UserRow.id).where(UserRow.username.in_(names))).scalars())
+
+
+def _waiting(number: int) -> dict[str, object]:
+    now = utc_now() - timedelta(days=1) + timedelta(milliseconds=number)
+    return {
+        **_named("csv"),
+        "status": JobStatus.PENDING.value,
+        "attempt": 0,
+        "created_at": now,
+        "queued_at": now,
+    }
+
+
+def _named(format_name: str) -> dict[str, object]:
     return {
         **BLANK,
-        **whose,
         "id": str(uuid4()),
-        "status": status.value,
-        "phase": Phase.DONE.value,
-        "progress": 100,
         "name": None,
-        "format": "csv",
+        "format": format_name,
         "template_id": None,
         "template_name": None,
         "filters": {"table": "orders", "columns": ["id", "city"]},
         "options": {},
+        "crashes": 0,
+    }
+
+
+def _finished(number: int) -> dict[str, object]:
+    status = STATUSES[number % len(STATUSES)]
+    now = utc_now() - timedelta(days=1, seconds=number)
+    return {
+        **_named("csv"),
+        "status": status.value,
+        "phase": Phase.DONE.value,
+        "progress": 100,
         "error_message": "A table went away" if status is JobStatus.FAILED else None,
         "row_count": number,
         "attempt": 1,
-        "crashes": 0,
         "created_at": now,
         "queued_at": now,
         "started_at": now,

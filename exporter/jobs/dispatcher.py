@@ -55,8 +55,8 @@ class Dispatcher:
         self._wake.set()
 
     def dispatch(self) -> None:
-        """Fill the free slots."""
-        while self._executor.free > 0 and (turn := self._next()) is not None:
+        """Fill the free slots, unless it is to stop: slots of short jobs are free again and again."""
+        while not self._stopping and self._executor.free > 0 and (turn := self._next()) is not None:
             self._owners[turn.job_id] = turn.owner_id
             self._executor.submit(turn.job_id)
 

@@ -3,12 +3,13 @@
 import threading
 from datetime import UTC, datetime, timedelta
 from itertools import islice
+from queue import Queue
 
 import pytest
 
 from exporter.errors import DatabaseAway
 from exporter.jobs.cancel import Cancelled, CancelToken, Reason
-from exporter.jobs.dispatcher import next_turn
+from exporter.jobs.dispatcher import Dispatcher, next_turn
 from exporter.jobs.engine import AlreadyServed, InstanceLock
 from exporter.jobs.executors import PoolClosed, ThreadExecutor
 from exporter.jobs.lease import Reaper
@@ -20,6 +21,7 @@ from exporter.sources.base import RowEstimate
 from exporter.storage.jobs import Lease, Waiting
 
 NOW = datetime(2024, 1, 1, tzinfo=UTC)
+DEADLINE_SECONDS = 10.0
 
 
 def test_the_first_reason_of_a_cancel_stays():
@@ -70,6 +72,42 @@ def test_one_users_many_exports_do_not_starve_anothers_one():
     assert next_turn(queue, {}).job_id == "a2"
     assert next_turn(queue, {"ada": 1, "bea": 1}).job_id == "a2"
     assert next_turn([], {}) is None
+
+
+def test_a_dispatcher_stops_though_a_long_queue_of_short_jobs_never_fills_the_slots():
+    handed = Queue()
+    dispatcher = Dispatcher(EndlessQueue(), EndlessSlots(handed))
+    dispatcher.start()
+    handed.get(timeout=DEADLINE_SECONDS)
+    stopping = threading.Thread(target=dispatcher.stop, daemon=True)
+    stopping.start()
+    stopping.join(DEADLINE_SECONDS)
+    assert not dispatcher.alive
+
+
+class EndlessQueue:
+    """Always has one more job."""
+
+    def waiting(self, *, leaving_out, only):
+        return [waiting("a", "ada", 0)]
+
+    def running_per_owner(self, *, leaving_out):
+        return {}
+
+
+class EndlessSlots:
+    """Ends each job as soon as it is handed over."""
+
+    free = 1
+
+    def __init__(self, handed):
+        self.handed = handed
+
+    def submit(self, job_id):
+        self.handed.put(job_id)
+
+    def running(self):
+        return frozenset()
 
 
 class Rows:
