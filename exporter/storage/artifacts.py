@@ -21,6 +21,7 @@ from exporter.failpoints import reach
 log = logging.getLogger(__name__)
 
 STAGING = ".staged"
+SCRATCH = ".scratch"
 CHECK_DISK_EVERY_BYTES = 32 * 1024 * 1024
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP})
@@ -79,9 +80,9 @@ class LocalStore:
         except OSError as exc:
             raise _away(exc) from exc
 
-    def has_room(self) -> bool:
-        """Raise StoreAway."""
-        return not self._limits.min_free or self.free_bytes() >= self._limits.min_free
+    def has_room(self, more: int = 0) -> bool:
+        """Say whether enough would be free after `more` bytes. Raises StoreAway."""
+        return not self._limits.min_free or self.free_bytes() >= self._limits.min_free + more
 
     def stage(self, key: str) -> "StagedFile":
         """Open a new staged file for `key`. Raises DiskFull or StoreFailed."""
@@ -89,6 +90,11 @@ class LocalStore:
             self._staging.mkdir(mode=0o700, parents=True, exist_ok=True)
             reach("staging")
             return StagedFile(self, self._staging / key, self._path(key), self._limits)
+
+    def scratch(self, key: str) -> Path:
+        """Give a path for what an attempt needs beside its file; `discard_staged` takes its name. Raises StoreAway."""
+        self.prepare()
+        return self._staging / f"{key}{SCRATCH}"
 
     def open(self, key: str, *, size: int, sha256: str) -> BinaryIO:
         """Open a published file for reading.

@@ -16,13 +16,14 @@ from sqlalchemy import (
     String,
     Text,
     TypeDecorator,
+    false,
     text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from exporter.model import JobStatus
 
-SCHEMA_VERSION = "0006"  # the newest migration
+SCHEMA_VERSION = "0008"  # the newest migration
 
 Id = String(36)
 Counter = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up only an INTEGER key
@@ -104,6 +105,7 @@ class DatasourceRow(Base):
     query: Mapped[str | None] = mapped_column(Text)
     date_column: Mapped[str | None] = mapped_column(Text)
     is_shared: Mapped[bool]
+    snapshot_copy: Mapped[bool] = mapped_column(server_default=false())
     warnings: Mapped[list[Any]]
     created_at: Mapped[datetime]
 

@@ -165,6 +165,17 @@ def test_doctor_says_what_is_wrong(run, shop_registered, shop):
     assert "1 thing to mend" in answer.stderr
 
 
+def test_doctor_names_the_remedy_for_a_source_that_keeps_its_writers_waiting(run, shop_registered, shop):
+    answer = run("doctor").output
+    assert "warn  datasource shop: Programs that write to this database wait" in answer
+    assert "WAL" in answer
+    assert "snapshot_copy" in answer
+    run("datasources", "remove", "shop")
+    added = run("datasources", "add", "shop", f"sqlite:///{shop}", "--snapshot-copy", "--json")
+    assert json.loads(added.stdout)["snapshot_copy"] is True
+    assert "warn" not in run("doctor").output
+
+
 def test_the_demo_makes_one_file_per_format(run, instance):
     answer = run("demo")
     assert {path.suffix for path in (instance / "demo").iterdir()} == {".csv", ".json", ".parquet", ".xlsx"}
