@@ -20,12 +20,13 @@ OK, WARN, WRONG = "ok", "warn", "WRONG"
 @click.command(cls=Verb)
 @click.option("--admin", "admin_name", metavar="NAME", help="Also create this admin; asks for the password.")
 def init(admin_name: str | None) -> None:
-    """Create or upgrade the app database.
+    """Create or upgrade the app database and the folder of finished files.
 
     Example: exporter init --admin ada
     """
     parts = services()
     upgrade_schema()
+    parts.artifacts.create()
     click.echo(f"App database ready in {parts.settings.instance_path}")
     known = {user.username for user in parts.accounts.users()}
     if admin_name is None:

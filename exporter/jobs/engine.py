@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from exporter.errors import DatabaseAway, ExporterError
+from exporter.errors import DatabaseAway, ExporterError, StoreAway
 from exporter.jobs.cancel import Reason
 from exporter.jobs.dispatcher import Dispatcher
 from exporter.jobs.executors import Executor
@@ -188,8 +188,8 @@ class Engine:
                 if time.monotonic() >= next_sweep:
                     self._parts.sweeper.sweep()
                     next_sweep = time.monotonic() + SWEEP_SECONDS
-            except DatabaseAway:
-                log.warning("housekeeping was put off: the app database does not answer")
+            except (DatabaseAway, StoreAway) as exc:
+                log.warning("housekeeping was put off: %s", exc.message)
             except Exception:
                 log.exception("housekeeping met an unexpected fault; trying again")
             if self._closing.wait(self._parts.reaper.every):

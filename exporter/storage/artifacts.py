@@ -9,7 +9,7 @@ import hashlib
 import logging
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,10 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP})
 HASH_BLOCK_BYTES = 1024 * 1024
 RETRY_AFTER_SECONDS = 5
+NO_STORE = (
+    "it does not hold the files that were written there; is its disk mounted?"
+    " If they are gone for good, exporter init makes an empty store"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,16 +61,30 @@ class StoreLimits:
 
 
 class LocalStore:
-    """Artifacts in one folder of this machine."""
+    """Artifacts in one folder of this machine.
 
-    def __init__(self, root: Path, limits: StoreLimits) -> None:
+    Its folder for staged files is also the sign that the store is there: a folder without it is made into one only
+    while nothing is `kept` in the store. Else it may be the mount point of a disk that is away.
+    """
+
+    def __init__(self, root: Path, limits: StoreLimits, kept: Callable[[], bool] = lambda: False) -> None:
         self._root = root
         self._staging = root / STAGING
         self._limits = limits
+        self._kept = kept
         self._whole: dict[str, Stamp] = {}  # files that had their sha256 when this process last looked
 
     def prepare(self) -> None:
-        """Raise StoreAway."""
+        """Make the store if it is a new one. Raises StoreAway."""
+        if self._staging.is_dir():
+            return
+        if self._kept():
+            log.error("%s does not hold the files that were written there", self._root)
+            raise StoreAway(reason=NO_STORE, retry_after=RETRY_AFTER_SECONDS)
+        self.create()
+
+    def create(self) -> None:
+        """Make the folders, whatever was kept in them. Raises StoreAway."""
         try:
             self._staging.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as exc:
@@ -85,9 +103,9 @@ class LocalStore:
         return not self._limits.min_free or self.free_bytes() >= self._limits.min_free + more
 
     def stage(self, key: str) -> "StagedFile":
-        """Open a new staged file for `key`. Raises DiskFull or StoreFailed."""
+        """Open a new staged file for `key`. Raises DiskFull, StoreFailed or StoreAway."""
+        self.prepare()
         with failures():
-            self._staging.mkdir(mode=0o700, parents=True, exist_ok=True)
             reach("staging")
             return StagedFile(self, self._staging / key, self._path(key), self._limits)
 
