@@ -27,6 +27,7 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP})
 HASH_BLOCK_BYTES = 1024 * 1024
 RETRY_AFTER_SECONDS = 5
+MOST_REMEMBERED = 10_000
 NO_STORE = (
     "it does not hold the files that were written there; is its disk mounted?"
     " If they are gone for good, exporter init makes an empty store"
@@ -100,6 +101,7 @@ class LocalStore:
 
     def has_room(self, more: int = 0) -> bool:
         """Say whether enough would be free after `more` bytes. Raises StoreAway."""
+        self.prepare()
         return not self._limits.min_free or self.free_bytes() >= self._limits.min_free + more
 
     def stage(self, key: str) -> "StagedFile":
@@ -150,8 +152,10 @@ class LocalStore:
         _remove(self._staging / Path(key).name)
 
     def published(self, key: str, file: BinaryIO) -> None:
-        """Remember how a file looks that is whole."""
+        """Remember how a file looks that is whole; of very many the oldest are forgotten, and hashed again."""
         self._whole[key] = _stamp(file)
+        while len(self._whole) > MOST_REMEMBERED:
+            self._whole.pop(next(iter(self._whole), key), None)
 
     def _check_whole(self, key: str, file: BinaryIO, *, size: int, sha256: str) -> None:
         stamp = _stamp(file)
@@ -159,7 +163,7 @@ class LocalStore:
             return
         if stamp.size != size or _digest(file) != sha256:
             raise ArtifactGone
-        self._whole[key] = stamp
+        self.published(key, file)
 
     def _names(self, folder: Path) -> set[str]:
         self.prepare()

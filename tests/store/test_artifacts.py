@@ -43,6 +43,7 @@ def test_a_folder_that_lost_what_was_kept_in_it_is_no_store_until_it_is_made_one
     for asked in (
         store.prepare,
         store.free_bytes,
+        store.has_room,
         store.keys,
         store.staged,
         partial(store.stage, "job-2"),
@@ -54,6 +55,15 @@ def test_a_folder_that_lost_what_was_kept_in_it_is_no_store_until_it_is_made_one
         assert list((tmp_path / "exports").iterdir()) == []
     store.create()
     assert store.keys() == set()
+
+
+def test_what_is_remembered_of_files_does_not_grow_without_end(store, monkeypatch):
+    """Another process may remove files that this one wrote, and never says so."""
+    monkeypatch.setattr(artifacts, "MOST_REMEMBERED", 3)
+    finished = [store.stage(f"job-{number}").publish() for number in range(5)]
+    assert list(store._whole) == ["job-2", "job-3", "job-4"]
+    assert [opened(store, each) for each in finished] == [b""] * 5
+    assert len(store._whole) == 3
 
 
 def test_a_discarded_file_leaves_nothing(store):
