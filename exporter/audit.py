@@ -51,7 +51,10 @@ class AuditService:
         self.note(deed, actor, AuditOutcome.DONE)
 
     def note(self, deed: Deed, actor: Actor, outcome: AuditOutcome, *, reason: str | None = None) -> None:
-        """Write the row. What was done is not undone because the log cannot be written: then the log file has it."""
+        """Write the row. What was done is not undone because the log cannot be written: then the log file has it.
+
+        A deed that was refused because it could not be written has waited for the database already.
+        """
         if deed.unnoted:
             return
         facts = {
@@ -67,7 +70,7 @@ class AuditService:
             "request_id": actor.request_id,
         }
         try:
-            self._store.add(at=self._clock(), **facts)
+            self._store.add(at=self._clock(), patiently=reason != DatabaseAway.code, **facts)
         except DatabaseAway:
             log.warning("not in the audit log, the app database does not answer: %s", facts)
 

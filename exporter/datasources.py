@@ -17,8 +17,8 @@ from exporter.errors import (
 )
 from exporter.model import Datasource, User
 from exporter.naming import check_name
-from exporter.sources.base import Relation, RelationSummary, Source
-from exporter.sources.registry import SourceLimits, check_url, describe, open_source
+from exporter.sources.base import Relation, RelationSummary, Scratch, Source
+from exporter.sources.registry import WRITERS_WAIT, SourceLimits, check_url, describe, open_source
 from exporter.storage.datasources import DatasourceStore
 from exporter.storage.jobs import JobStore
 from exporter.storage.secrets import Vault
@@ -43,6 +43,7 @@ class DatasourceValues:
     query: str | None = None
     date_column: str | None = None
     is_shared: bool = False
+    snapshot_copy: bool = False
 
 
 class DatasourceService:
@@ -99,9 +100,8 @@ class DatasourceService:
         started = time.perf_counter()
         with self.open(datasource) as source:
             spent = (time.perf_counter() - started) * 1000
-            return Connection(
-                server_version=source.server_version, milliseconds=spent, warnings=source.warnings
-            )
+            warnings = _warnings(source, snapshot_copy=datasource.snapshot_copy)
+            return Connection(server_version=source.server_version, milliseconds=spent, warnings=warnings)
 
     def tables(self, datasource: Datasource) -> list[RelationSummary]:
         """List what the datasource offers: everything, or the one table that it is bound to."""
@@ -120,12 +120,20 @@ class DatasourceService:
             return relation_of(source, datasource, table)
 
     @contextmanager
-    def open(self, datasource: Datasource, *, timeout: float | None = None) -> Iterator[Source]:
-        """Open one read-only snapshot, its queries bounded by `timeout` seconds if given. Raises ExportFailed."""
+    def open(
+        self, datasource: Datasource, *, timeout: float | None = None, scratch: Scratch | None = None
+    ) -> Iterator[Source]:
+        """Open one read-only snapshot, its queries bounded by `timeout` seconds if given. Raises ExportFailed.
+
+        `scratch` is where a copy may be made, if the datasource is to be read from one.
+        """
         limits = self._limits if timeout is None else replace(self._limits, statement_timeout=timeout)
-        source = open_source(datasource.url, limits)
+        source = open_source(datasource.url, limits, scratch if datasource.snapshot_copy else None)
         try:
             yield source
+        except ExportFailed:
+            source.confirm()  # it may be the reason of what looks like damage
+            raise
         finally:
             source.close()
 
@@ -140,18 +148,21 @@ class DatasourceService:
             "query": values.query,
             "date_column": values.date_column,
             "is_shared": values.is_shared,
+            "snapshot_copy": values.snapshot_copy,
             "warnings": warnings,
         }
 
     def _try(self, values: DatasourceValues, url: str) -> tuple[str, ...]:
         try:
+            if values.snapshot_copy and describe(url) != "sqlite":
+                raise Invalid({"snapshot_copy": "Only a SQLite file is copied"})
             check_url(url, self._limits)
             source = open_source(url, self._limits)
         except ExportFailed as exc:
             raise Invalid({"url": exc.message}) from exc
         try:
             _check_pinned(source, values)
-            return source.warnings
+            return _warnings(source, snapshot_copy=values.snapshot_copy)
         finally:
             source.close()
 
@@ -181,6 +192,11 @@ def _named(source: Source, table: str) -> Relation:
         return source.relation(table)
     except (NoSuchRelation, QueryFailed) as exc:
         raise Invalid({"table": exc.message}) from exc
+
+
+def _warnings(source: Source, *, snapshot_copy: bool) -> tuple[str, ...]:
+    """Leave out what a copy cures."""
+    return tuple(each for each in source.warnings if not (snapshot_copy and each == WRITERS_WAIT))
 
 
 def _check_pinned(source: Source, values: DatasourceValues) -> None:

@@ -17,6 +17,7 @@ def datasource_document(datasource: Datasource, *, for_admin: bool) -> dict[str,
         "table": datasource.table,
         "date_column": datasource.date_column,
         "is_shared": datasource.is_shared,
+        "snapshot_copy": datasource.snapshot_copy,
         "created_at": instant(datasource.created_at),
     }
     if for_admin:

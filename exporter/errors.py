@@ -349,6 +349,12 @@ class PreviewTooSlow(ExporterError):
     code = "preview_too_slow"
 
 
+class SourceOverwritten(SourceUnavailable):
+    """The database file was overwritten while it was read. Replace such a file by renaming a new one over it."""
+
+    code = "source_overwritten"
+
+
 class SourceCorrupt(ExportFailed):
     """The database file is damaged: {reason}"""
 

@@ -89,6 +89,7 @@ class Datasource:
     query: str | None
     date_column: str | None
     is_shared: bool
+    snapshot_copy: bool  # exports read a copy of the file, so that its writers do not wait for them
     warnings: tuple[str, ...]
     created_at: datetime
 

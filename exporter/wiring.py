@@ -126,11 +126,12 @@ def build_services(
 
 def _stores(settings: Settings, database: Database) -> _Stores:
     limits = StoreLimits(min_free=settings.min_free_bytes, max_file=settings.max_file_bytes)
+    jobs = JobStore(database)
     return _Stores(
         database=database,
-        jobs=JobStore(database),
+        jobs=jobs,
         transitions=JobTransitions(database),
-        artifacts=LocalStore(settings.storage_path, limits),
+        artifacts=LocalStore(settings.storage_path, limits, kept=lambda: bool(jobs.artifacts())),
     )
 
 

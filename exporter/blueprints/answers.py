@@ -65,6 +65,7 @@ class Datasource(Answer):
     table = maybe(fields.String, says="The one table or view that is exported")
     date_column = maybe(fields.String)
     is_shared = always(fields.Boolean)
+    snapshot_copy = always(fields.Boolean)
     created_at = always(fields.DateTime)
     query = fields.String(allow_none=True, metadata={"description": "The saved SELECT; admins only"})
     warnings = fields.List(fields.String(), metadata={"description": "Admins only"})
@@ -229,6 +230,7 @@ class Snapshot(Answer):
     kind = always(word("one transaction"))
     time = always(fields.DateTime)
     id = maybe(fields.String, says="PostgreSQL's; null on SQLite")
+    copied = always(fields.Boolean)
 
 
 class ReceiptColumn(Answer):

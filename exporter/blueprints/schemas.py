@@ -141,6 +141,12 @@ class DatasourceRequestSchema(Strict):
     query = Text(load_default=None, allow_none=True)
     date_column = Text(load_default=None, allow_none=True)
     is_shared = fields.Boolean(load_default=False, truthy={True}, falsy={False})
+    snapshot_copy = fields.Boolean(
+        load_default=False,
+        truthy={True},
+        falsy={False},
+        metadata={"description": "Exports read a copy of a SQLite file that would keep its writers waiting"},
+    )
 
 
 class DatasourceChangeSchema(DatasourceRequestSchema):

@@ -13,7 +13,7 @@ from exporter.blueprints.described import operation_of
 from exporter.blueprints.sessions import SessionInterface, SessionUser
 from exporter.errors import BadToken, CrossSite, Invalid, NotFound, NotSignedIn, Unavailable
 from exporter.extensions import login_manager
-from exporter.jobs.engine import AlreadyServed
+from exporter.jobs.engine import AlreadyServed, InstanceUnwritable
 from exporter.storage.database import schema_version
 from exporter.storage.tables import SCHEMA_VERSION
 
@@ -139,6 +139,8 @@ def _start_engine() -> None:
         engine.start()
     except AlreadyServed as exc:
         log.debug("jobs run elsewhere: %s", exc.message)
+    except InstanceUnwritable as exc:
+        log.warning("no jobs run: %s", exc.message)
 
 
 def _finish(response: Response) -> Response:

@@ -8,7 +8,7 @@ import click
 from exporter.cli.base import Verb, read_password, ready_services, services, services_command, upgrade_schema
 from exporter.cli.output import as_json, program, show_json
 from exporter.cli.users import create_user
-from exporter.errors import ExporterError, StoreAway
+from exporter.errors import DatabaseAway, DiskFull, ExporterError, StoreAway, StoreFailed
 from exporter.model import Role
 
 if TYPE_CHECKING:
@@ -20,12 +20,13 @@ OK, WARN, WRONG = "ok", "warn", "WRONG"
 @click.command(cls=Verb)
 @click.option("--admin", "admin_name", metavar="NAME", help="Also create this admin; asks for the password.")
 def init(admin_name: str | None) -> None:
-    """Create or upgrade the app database.
+    """Create or upgrade the app database and the folder of finished files.
 
     Example: exporter init --admin ada
     """
     parts = services()
     upgrade_schema()
+    parts.artifacts.create()
     click.echo(f"App database ready in {parts.settings.instance_path}")
     known = {user.username for user in parts.accounts.users()}
     if admin_name is None:
@@ -76,7 +77,7 @@ def doctor(*, as_json: bool) -> None:
 
 def _findings(parts: "Services") -> Iterator[tuple[str, str]]:
     yield OK, f"settings: instance folder {parts.settings.instance_path}"
-    yield OK, "app database"
+    yield _database(parts)
     yield _store(parts)
     if not any(user.is_admin and user.is_active for user in parts.accounts.users()):
         yield WRONG, f"users: there is no admin. Run: {program()} init --admin NAME"
@@ -91,11 +92,23 @@ def _findings(parts: "Services") -> Iterator[tuple[str, str]]:
             yield WARN, f"datasource {datasource.name}: {warning}"
 
 
+def _database(parts: "Services") -> tuple[str, str]:
+    try:
+        parts.database.try_writing()
+    except DatabaseAway:
+        return WRONG, "app database: it is locked, full or read-only, so that nothing can be written to it"
+    return OK, "app database"
+
+
 def _store(parts: "Services") -> tuple[str, str]:
     try:
         free = parts.artifacts.free_bytes()
-    except StoreAway as exc:
-        return WRONG, f"store: {parts.settings.storage_url} cannot be used: {exc.facts['reason']}"
+        parts.artifacts.stage("doctor").discard()
+    except (StoreAway, StoreFailed, DiskFull) as exc:
+        return (
+            WRONG,
+            f"store: {parts.settings.storage_url} cannot be used: {exc.facts.get('reason', exc.message)}",
+        )
     if not parts.artifacts.has_room():
         return WRONG, f"store: only {free:,} bytes free, below MIN_FREE_BYTES: free some disk space"
     return OK, f"store: {parts.settings.storage_url}, {free:,} bytes free"

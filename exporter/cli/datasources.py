@@ -23,6 +23,9 @@ def datasources() -> None:
 @click.option("--query", metavar="SELECT", help="Offer the result of this SELECT only.")
 @click.option("--date-column", metavar="NAME", help="The column that a date range means.")
 @click.option("--shared", "is_shared", is_flag=True, help="Every user may export from it.")
+@click.option(
+    "--snapshot-copy", is_flag=True, help="Read a copy of the SQLite file, so that its writers do not wait."
+)
 @as_json
 @backend_command
 def add(backend: Backend, *, as_json: bool, **values: object) -> None:

@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from exporter.errors import DatabaseAway, ExporterError
+from exporter.errors import DatabaseAway, ExporterError, StoreAway
 from exporter.jobs.cancel import Reason
 from exporter.jobs.dispatcher import Dispatcher
 from exporter.jobs.executors import Executor
@@ -32,6 +32,12 @@ class AlreadyServed(ExporterError):
     code = "already_served"
 
 
+class InstanceUnwritable(ExporterError):
+    """The instance folder cannot be written to: {reason}"""
+
+    code = "instance_unwritable"
+
+
 class InstanceLock:
     """One serving process per instance folder: an flock that the system drops when its holder dies."""
 
@@ -40,8 +46,11 @@ class InstanceLock:
         self._descriptor: int | None = None
 
     def acquire(self) -> None:
-        """Raise AlreadyServed, naming the holder."""
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        """Raise AlreadyServed, naming the holder, or InstanceUnwritable."""
+        try:
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as exc:
+            raise InstanceUnwritable(reason=exc.strerror or str(exc)) from exc
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as exc:
@@ -188,8 +197,8 @@ class Engine:
                 if time.monotonic() >= next_sweep:
                     self._parts.sweeper.sweep()
                     next_sweep = time.monotonic() + SWEEP_SECONDS
-            except DatabaseAway:
-                log.warning("housekeeping was put off: the app database does not answer")
+            except (DatabaseAway, StoreAway) as exc:
+                log.warning("housekeeping was put off: %s", exc.message)
             except Exception:
                 log.exception("housekeeping met an unexpected fault; trying again")
             if self._closing.wait(self._parts.reaper.every):

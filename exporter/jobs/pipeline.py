@@ -104,10 +104,12 @@ def _attempt(
 def _stage(work: Work, feed: Feed, token: CancelToken, progress: Progress) -> Written:
     staged = work.stage()
     try:
-        return _fill(work, feed, staged, token, progress)
+        written = _fill(work, feed, staged, token, progress)
+        work.source.confirm()
     except BaseException:
         staged.discard()
         raise
+    return written
 
 
 def _fill(work: Work, feed: Feed, staged: StagedFile, token: CancelToken, progress: Progress) -> Written:

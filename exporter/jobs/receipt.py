@@ -54,6 +54,7 @@ def make_receipt(
             "kind": "one transaction",
             "time": written.snapshot.time.astimezone(UTC).isoformat().replace("+00:00", "Z"),
             "id": written.snapshot.id,
+            "copied": written.snapshot.copied,
         },
         "started_at": instant(started_at),
         "completed_at": instant(now),

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from exporter.audit import AuditService
 from exporter.failpoints import reach
-from exporter.storage.artifacts import LocalStore
+from exporter.storage.artifacts import SCRATCH, LocalStore
 from exporter.storage.jobs import JobStore
 
 log = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ class Swept:
 
 def orphans(keys: set[str], *, referred: set[str], running: set[str]) -> tuple[str, ...]:
     """Choose the files without a row. A running attempt's file is not one: its row is about to speak of it."""
-    return tuple(sorted(key for key in keys - referred if key not in running))
+    return tuple(sorted(key for key in keys - referred if key.removesuffix(SCRATCH) not in running))
 
 
 class Sweeper:

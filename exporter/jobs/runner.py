@@ -27,6 +27,7 @@ from exporter.jobs.lease import Pulse, Running
 from exporter.jobs.pipeline import Work, Written, write_rows
 from exporter.jobs.progress import Progress
 from exporter.jobs.receipt import make_receipt, warnings_of
+from exporter.jobs.scratch import lent
 from exporter.model import Datasource, Job, Outcome
 from exporter.query import compile_query, expected_rows
 from exporter.sources.base import Source
@@ -128,7 +129,8 @@ class Runner:
             raise DatasourceNotFound
         datasource = self._datasources.get(job.datasource_id, None)
         started_at = self._clock()
-        with self._datasources.open(datasource) as source:
+        scratch = lent(self._artifacts, f"{job.id}-{running.attempt}", running.token)
+        with scratch as room, self._datasources.open(datasource, scratch=room) as source:
             running.token.check()
             work = self._work(job, running, configuration, datasource, source)
             written = write_rows(work, running.token, running.progress)

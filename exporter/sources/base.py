@@ -4,10 +4,11 @@ A Source is one open, read-only connection inside one transaction: everything re
 snapshot. It knows nothing of Flask, users or jobs.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -117,10 +118,25 @@ class RowEstimate:
 
 @dataclass(frozen=True, kw_only=True)
 class Snapshot:
-    """The moment that a Source's transaction sees; `id` is PostgreSQL's, None on SQLite."""
+    """The moment that a Source's transaction sees; `id` is PostgreSQL's, None on SQLite.
+
+    `copied` says that a copy of the database was read, which was made at that moment.
+    """
 
     time: datetime
     id: str | None
+    copied: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scratch:
+    """Where a Source may make a copy of its file; whoever lends the path removes what is there.
+
+    `check` is told, now and then, how many bytes are still to come. It raises what shall end the copying.
+    """
+
+    path: Path
+    check: Callable[[int], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -241,6 +257,10 @@ class Source(Protocol):
 
     def read_text(self, statement: Statement, text: RowText) -> TextReader | None:
         """Let the database spell the rows; None where it would not spell them exactly as the writer does."""
+        ...
+
+    def confirm(self) -> None:
+        """Raise SourceOverwritten if what was read so far is worth nothing: the file was written over meanwhile."""
         ...
 
     def interrupt(self) -> None:

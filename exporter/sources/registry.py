@@ -2,11 +2,11 @@
 
 from exporter.errors import SourceRefused
 from exporter.sources.addresses import PostgresqlAddress, SqliteAddress, parse, redact
-from exporter.sources.base import Source
+from exporter.sources.base import Scratch, Source
 from exporter.sources.limits import SourceLimits
-from exporter.sources.sqlite.files import checked_file
+from exporter.sources.sqlite.files import WRITERS_WAIT, checked_file
 
-__all__ = ["SourceLimits", "check_url", "describe", "open_source", "redact"]
+__all__ = ["WRITERS_WAIT", "SourceLimits", "check_url", "describe", "open_source", "redact"]
 
 
 def describe(url: str) -> str:
@@ -19,13 +19,17 @@ def check_url(url: str, limits: SourceLimits) -> None:
     _checked(url, limits)
 
 
-def open_source(url: str, limits: SourceLimits) -> Source:
-    """Open a database in one read-only transaction. Raises SourceRefused, SourceUnavailable or SourceCorrupt."""
+def open_source(url: str, limits: SourceLimits, scratch: Scratch | None = None) -> Source:
+    """Open a database in one read-only transaction. Raises SourceRefused, SourceUnavailable or SourceCorrupt.
+
+    With `scratch`, a file whose writers would wait for that transaction is copied there, and the copy opened.
+    """
     address = _checked(url, limits)
     if isinstance(address, SqliteAddress):
-        from exporter.sources.sqlite.source import SqliteSource
+        from exporter.sources.sqlite.source import SqliteSource, open_copy
 
-        return SqliteSource(checked_file(address.path, limits), limits)
+        path = checked_file(address.path, limits)
+        return SqliteSource(path, limits) if scratch is None else open_copy(path, limits, scratch)
     from exporter.sources.postgresql.source import PostgresqlSource
 
     return PostgresqlSource(address, limits)

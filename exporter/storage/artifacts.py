@@ -9,7 +9,7 @@ import hashlib
 import logging
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,11 +21,17 @@ from exporter.failpoints import reach
 log = logging.getLogger(__name__)
 
 STAGING = ".staged"
+SCRATCH = ".scratch"
 CHECK_DISK_EVERY_BYTES = 32 * 1024 * 1024
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP})
 HASH_BLOCK_BYTES = 1024 * 1024
 RETRY_AFTER_SECONDS = 5
+MOST_REMEMBERED = 10_000
+NO_STORE = (
+    "it does not hold the files that were written there; is its disk mounted?"
+    " If they are gone for good, exporter init makes an empty store"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,16 +62,30 @@ class StoreLimits:
 
 
 class LocalStore:
-    """Artifacts in one folder of this machine."""
+    """Artifacts in one folder of this machine.
 
-    def __init__(self, root: Path, limits: StoreLimits) -> None:
+    Its folder for staged files is also the sign that the store is there: a folder without it is made into one only
+    while nothing is `kept` in the store. Else it may be the mount point of a disk that is away.
+    """
+
+    def __init__(self, root: Path, limits: StoreLimits, kept: Callable[[], bool] = lambda: False) -> None:
         self._root = root
         self._staging = root / STAGING
         self._limits = limits
+        self._kept = kept
         self._whole: dict[str, Stamp] = {}  # files that had their sha256 when this process last looked
 
     def prepare(self) -> None:
-        """Raise StoreAway."""
+        """Make the store if it is a new one. Raises StoreAway."""
+        if self._staging.is_dir():
+            return
+        if self._kept():
+            log.error("%s does not hold the files that were written there", self._root)
+            raise StoreAway(reason=NO_STORE, retry_after=RETRY_AFTER_SECONDS)
+        self.create()
+
+    def create(self) -> None:
+        """Make the folders, whatever was kept in them. Raises StoreAway."""
         try:
             self._staging.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as exc:
@@ -79,16 +99,22 @@ class LocalStore:
         except OSError as exc:
             raise _away(exc) from exc
 
-    def has_room(self) -> bool:
-        """Raise StoreAway."""
-        return not self._limits.min_free or self.free_bytes() >= self._limits.min_free
+    def has_room(self, more: int = 0) -> bool:
+        """Say whether enough would be free after `more` bytes. Raises StoreAway."""
+        self.prepare()
+        return not self._limits.min_free or self.free_bytes() >= self._limits.min_free + more
 
     def stage(self, key: str) -> "StagedFile":
-        """Open a new staged file for `key`. Raises DiskFull or StoreFailed."""
+        """Open a new staged file for `key`. Raises DiskFull, StoreFailed or StoreAway."""
+        self.prepare()
         with failures():
-            self._staging.mkdir(mode=0o700, parents=True, exist_ok=True)
             reach("staging")
             return StagedFile(self, self._staging / key, self._path(key), self._limits)
+
+    def scratch(self, key: str) -> Path:
+        """Give a path for what an attempt needs beside its file; `discard_staged` takes its name. Raises StoreAway."""
+        self.prepare()
+        return self._staging / f"{key}{SCRATCH}"
 
     def open(self, key: str, *, size: int, sha256: str) -> BinaryIO:
         """Open a published file for reading.
@@ -126,8 +152,10 @@ class LocalStore:
         _remove(self._staging / Path(key).name)
 
     def published(self, key: str, file: BinaryIO) -> None:
-        """Remember how a file looks that is whole."""
+        """Remember how a file looks that is whole; of very many the oldest are forgotten, and hashed again."""
         self._whole[key] = _stamp(file)
+        while len(self._whole) > MOST_REMEMBERED:
+            self._whole.pop(next(iter(self._whole), key), None)
 
     def _check_whole(self, key: str, file: BinaryIO, *, size: int, sha256: str) -> None:
         stamp = _stamp(file)
@@ -135,7 +163,7 @@ class LocalStore:
             return
         if stamp.size != size or _digest(file) != sha256:
             raise ArtifactGone
-        self._whole[key] = stamp
+        self.published(key, file)
 
     def _names(self, folder: Path) -> set[str]:
         self.prepare()

@@ -27,8 +27,10 @@ class AuditStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, **values: Any) -> None:
-        with self._database.write() as connection:
+    def add(self, *, patiently: bool = True, **values: Any) -> None:
+        """Write a row; `patiently` says whether to wait for another writer. Raises DatabaseAway."""
+        opened = self._database.write() if patiently else self._database.write_if_free()
+        with opened as connection:
             connection.execute(insert(AuditRow).values(**values))
 
     def page(self, query: AuditQuery) -> Page[AuditEntry]:

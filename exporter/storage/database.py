@@ -12,6 +12,7 @@ from sqlalchemy.sql import text
 from exporter.errors import DatabaseAway
 
 BUSY_SECONDS = 10.0
+BRIEFLY_SECONDS = 0.05
 FROZEN_SECONDS = 30.0
 LAST_OFFSET = 2**62  # of a page; beyond, a database has no such number
 RETRY_AFTER_SECONDS = 5
@@ -40,6 +41,20 @@ class Database:
         """
         with away(), self._writing.begin() as connection:
             yield connection
+
+    @contextmanager
+    def write_if_free(self) -> Iterator[Connection]:
+        """Open a write transaction for what may as well be left undone: it hardly waits for another writer.
+
+        Raises DatabaseAway where it would have to.
+        """
+        with away(), self._writing.connect() as connection, _hasty(connection):
+            yield connection
+
+    def try_writing(self) -> None:
+        """Write, and change nothing. Raises DatabaseAway."""
+        with self.write() as connection:
+            connection.execute(text("UPDATE alembic_version SET version_num = version_num"))
 
     def ping(self) -> None:
         with self.read() as connection:
@@ -97,6 +112,24 @@ def _set_pragmas(connection: Any, record: object) -> None:
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA foreign_keys=ON")
+
+
+@contextmanager
+def _hasty(connection: Connection) -> Iterator[None]:
+    """Begin a transaction that hardly waits for a lock: that of SQLite's one writer, or of a row."""
+    wait = round(BRIEFLY_SECONDS * 1000)
+    if connection.dialect.name != "sqlite":
+        with connection.begin():
+            connection.execute(text(f"SET LOCAL lock_timeout = {wait}"))
+            yield
+        return
+    driver: Any = connection.connection.dbapi_connection
+    driver.execute(f"PRAGMA busy_timeout={wait}")
+    try:
+        with connection.begin():
+            yield
+    finally:
+        driver.execute(f"PRAGMA busy_timeout={round(BUSY_SECONDS * 1000)}")
 
 
 def _begin(connection: Connection) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy import (
     String,
     Text,
     TypeDecorator,
+    false,
     text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -104,6 +105,7 @@ class DatasourceRow(Base):
     query: Mapped[str | None] = mapped_column(Text)
     date_column: Mapped[str | None] = mapped_column(Text)
     is_shared: Mapped[bool]
+    snapshot_copy: Mapped[bool] = mapped_column(server_default=false())
     warnings: Mapped[list[Any]]
     created_at: Mapped[datetime]
 

@@ -1,6 +1,7 @@
 """Users and their API tokens. Only argon2 hashes of passwords and SHA-256 digests of tokens are stored."""
 
 import secrets
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -8,7 +9,7 @@ from uuid import uuid4
 
 from sqlalchemy import Row, Select, delete, insert, select, update
 
-from exporter.errors import NameTaken
+from exporter.errors import DatabaseAway, NameTaken
 from exporter.model import Role, Token, User
 from exporter.storage.database import Database, IntegrityError
 from exporter.storage.tables import TokenRow, UserRow
@@ -127,11 +128,14 @@ class TokenStore:
             connection.execute(delete(TokenRow).where(TokenRow.id == token_id))
 
     def note_use(self, token: Token, *, now: datetime) -> None:
-        """Keep the time of last use to the minute, so that a polling client does not write at every request."""
+        """Keep the time of last use to the minute, so that a polling client does not write at every request.
+
+        Where the database is locked a later use is noted: no reading call waits, or fails, for this.
+        """
         used = token.last_used_at
         if used is not None and (now - used).total_seconds() < LAST_USE_PRECISION_SECONDS:
             return
-        with self._database.write() as connection:
+        with suppress(DatabaseAway), self._database.write_if_free() as connection:
             connection.execute(update(TokenRow).where(TokenRow.id == token.id).values(last_used_at=now))
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 
 import pytest
 
@@ -163,6 +164,25 @@ def test_doctor_says_what_is_wrong(run, shop_registered, shop):
     answer = run("doctor", code=1)
     assert "WRONG datasource shop" in answer.output
     assert "1 thing to mend" in answer.stderr
+
+
+def test_doctor_names_the_remedy_for_a_source_that_keeps_its_writers_waiting(run, shop_registered, shop):
+    answer = run("doctor").output
+    assert "warn  datasource shop: Programs that write to this database wait" in answer
+    assert "WAL" in answer
+    assert "snapshot_copy" in answer
+    run("datasources", "remove", "shop")
+    added = run("datasources", "add", "shop", f"sqlite:///{shop}", "--snapshot-copy", "--json")
+    assert json.loads(added.stdout)["snapshot_copy"] is True
+    assert "warn" not in run("doctor").output
+
+
+def test_init_makes_a_store_anew_whose_files_are_gone_for_good(run, shop_registered, instance):
+    run("exports", "create", "shop", "--table", "orders")
+    shutil.rmtree(instance / "exports")
+    assert "exporter init makes an empty store" in run("doctor", code=1).output
+    run("init")
+    assert "WRONG" not in run("doctor").output
 
 
 def test_the_demo_makes_one_file_per_format(run, instance):

@@ -30,6 +30,8 @@ def cradle(migrated, tmp_path_factory):
         user = parts.accounts.create_user("ada", "a password", role=Role.ADMIN)
         (folder / "token").write_text(parts.accounts.create_token(user, name="t", expires_in_days=None)[1])
         parts.datasources.register(DatasourceValues(name="shop", url="sqlite:///shop.db", is_shared=True))
+        copied = DatasourceValues(name="copied", url="sqlite:///shop.db", is_shared=True, snapshot_copy=True)
+        parts.datasources.register(copied)
     close(app)
     return folder, digest(folder / "shop.db")
 

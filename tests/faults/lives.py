@@ -19,6 +19,7 @@ from functools import partial
 from importlib import import_module
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
+from typing import Any
 
 from exporter import create_app
 from exporter.cli import main as commands
@@ -109,8 +110,8 @@ class Life:
         """Write down what was told to a user, who may hold us to it."""
         os.write(self._promises, f"{word} {job_id}\n".encode())
 
-    def submit(self, table: str, **more: object) -> str:
-        source = self.parts.datasources.named("shop", None)
+    def submit(self, table: str, *, source_name: str = "shop", **more: object) -> str:
+        source = self.parts.datasources.named(source_name, None)
         request = {"datasource": source.id, "format": "csv", "filters": {"table": table}, **more}
         job, _ = self.parts.jobs.submit(JobRequest(**request), self.user)
         self.promise("submitted", job.id)
@@ -129,7 +130,7 @@ class Life:
             assert time.monotonic() < deadline, "it never came"
             time.sleep(0.01)
 
-    def export(self, table: str, **more: object) -> str:
+    def export(self, table: str, **more: Any) -> str:
         job_id = self.submit(table, **more)
         self.ended(job_id)
         return job_id
@@ -174,6 +175,7 @@ def everything(life: Life) -> None:
     life.parts.engine.start()
     for step in (
         export_and_delete,
+        export_from_a_copy,
         fail_and_retry,
         cancel_while_it_runs,
         meet_a_passing_fault,
@@ -189,6 +191,10 @@ def export_and_delete(life: Life) -> None:
     life.export("many", format="parquet")
     job_id = life.export("many", options={"compression": "gzip"})
     life.delete(job_id)
+
+
+def export_from_a_copy(life: Life) -> None:
+    life.export("orders", source_name="copied")
 
 
 def fail_and_retry(life: Life) -> None:

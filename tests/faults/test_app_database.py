@@ -5,10 +5,14 @@ import threading
 from contextlib import closing, contextmanager
 
 import pytest
+from sqlalchemy import text
 
+from exporter.errors import DatabaseAway
 from exporter.jobs import runner
-from exporter.model import Role
+from exporter.model import Action, Actor, Role
 from exporter.storage import database
+from exporter.storage.audit import AuditQuery
+from tests.client import Client
 from tests.conftest import sign_in
 from tests.faults.probes import DEADLINE_SECONDS, eventually, holding
 from tests.postgres_server import Cluster, execute, find_binaries, fresh_database, hand_over, running_cluster
@@ -61,6 +65,47 @@ def test_requests_to_a_locked_database_are_503_and_reading_goes_on(quick, admin,
         assert admin.file(job)
         assert admin.http.get("/healthz").status_code == 200
     assert admin.export(body(source))["status"] == "completed"
+
+
+def test_a_token_reads_while_the_database_is_locked_and_its_use_is_noted_later(
+    admin, source, services, app, instance
+):
+    job = admin.export(body(source))
+    secret = admin.post("auth/tokens/", {"name": "script"}).json["data"]["token"]
+    script, bearer = Client(app.test_client()), {"headers": {"Authorization": f"Bearer {secret}"}}
+    with locked(instance):
+        assert script.get(f"exports/{job['id']}/", **bearer).json["data"]["status"] == "completed"
+        assert script.get("exports/", **bearer).status_code == 200
+        assert services.accounts.tokens(None)[0].last_used_at is None
+    assert script.get("exports/", **bearer).status_code == 200
+    assert services.accounts.tokens(None)[0].last_used_at is not None
+    assert admin.export(body(source))["status"] == "completed"
+
+
+def test_what_need_not_be_written_does_not_wait_and_later_writes_wait_as_before(services, instance):
+    with locked(instance), pytest.raises(DatabaseAway), services.database.write_if_free():
+        pass
+    with services.database.read() as connection:
+        patience = connection.execute(text("PRAGMA busy_timeout")).scalar_one()
+    assert patience == database.BUSY_SECONDS * 1000
+
+
+def test_a_deed_that_the_locked_database_refused_is_noted_without_waiting_again(
+    services, instance, monkeypatch
+):
+    """Else a refused request would hold its thread twice as long."""
+
+    def refused_deed():
+        with services.audit.deed(Action.LOG_IN, Actor(user=None, address="test")):
+            raise DatabaseAway(retry_after=5)
+
+    monkeypatch.setattr(services.database, "write", None)
+    with locked(instance), pytest.raises(DatabaseAway):
+        refused_deed()
+    assert services.audit.page(AuditQuery()).total == 0
+    with pytest.raises(DatabaseAway):
+        refused_deed()
+    assert [entry.reason for entry in services.audit.page(AuditQuery()).items] == ["database_away"]
 
 
 def test_an_export_that_ends_while_the_database_is_locked_says_so_again_until_it_is_heard(

@@ -1,6 +1,11 @@
 """A disk that refuses: the job says so, nothing is left behind, and the server goes on."""
 
+import os
+import shutil
+import sqlite3
 import subprocess
+import sys
+from contextlib import closing
 
 import pytest
 
@@ -39,6 +44,39 @@ def small_disk(instance):
         pytest.skip("only root may mount a small file system")
     yield store
     subprocess.run(["umount", "-l", str(store)], check=True)
+
+
+@pytest.fixture
+def read_only(cradle, tmp_path):
+    """The folder of a life whose instance no one may write to, with the database's log as a killed server leaves it."""
+    place = tmp_path / "instance"
+    shutil.copytree(cradle[0], place)
+    with closing(sqlite3.connect(place / "exporter.sqlite3")) as connection:
+        connection.execute("SELECT count(*) FROM jobs").fetchall()
+        shutil.copytree(place, tmp_path / "killed")
+    shutil.rmtree(place)
+    (tmp_path / "killed").rename(place)
+    for options in (["--bind"], ["-o", "remount,ro,bind"]):
+        command = ["mount", *options, str(place), str(place)]
+        if subprocess.run(command, capture_output=True, check=False).returncode:
+            pytest.skip("only root may mount a folder read-only")
+    yield tmp_path
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def test_an_instance_that_cannot_be_written_to_is_told_in_a_line_and_by_doctor(read_only):
+    def ran(*words):
+        environ = {**os.environ, "EXPORTER_INSTANCE_PATH": str(read_only / "instance")}
+        command = [sys.executable, "-m", "exporter", *words]
+        return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=False)
+
+    served = ran("serve", "--port", "0")
+    assert (served.returncode, served.stderr.count("\n")) == (1, 1), served.stderr
+    assert "The instance folder cannot be written to: Read-only file system" in served.stderr
+    found = ran("doctor")
+    assert found.returncode == 1
+    assert "WRONG app database" in found.stdout
+    assert "WRONG store" in found.stdout
 
 
 def test_a_real_full_disk_is_told_and_the_next_small_export_fits(small_disk, make_app, shop):

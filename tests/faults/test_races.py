@@ -5,6 +5,9 @@ from datetime import timedelta
 
 import pytest
 
+from exporter.errors import StoreAway
+from exporter.failpoints import probing
+from exporter.jobs import runner
 from tests.client import Client
 from tests.faults.probes import doing, holding, together
 
@@ -103,6 +106,43 @@ def test_a_store_that_is_away_for_a_moment_costs_no_job_its_file(admin, source, 
     store.unlink()
     store.with_name("elsewhere").rename(store)
     assert len(admin.file(job)) == job["file_size"]
+
+
+def test_the_empty_mount_point_of_a_store_is_not_taken_for_it(admin, source, services):
+    """Files written there would be on another disk, and hidden once the right one is back."""
+    job = admin.export(body(source))
+    store = services.settings.storage_path
+    store.rename(store.with_name("elsewhere"))
+    store.mkdir()
+    assert admin.post("exports/", body(source)).status_code == 503
+    assert admin.get(f"exports/{job['id']}/download/").status_code == 503
+    answer = admin.http.get("/readyz")
+    assert (answer.status_code, "disk mounted" in answer.json["error"]) == (503, True), answer.json
+    with pytest.raises(StoreAway):
+        services.sweeper.sweep()
+    assert list(store.iterdir()) == []
+    store.rmdir()
+    store.with_name("elsewhere").rename(store)
+    assert len(admin.file(job)) == job["file_size"]
+
+
+def test_a_store_that_is_away_when_a_job_begins_costs_it_an_attempt(admin, source, services, monkeypatch):
+    monkeypatch.setattr(runner, "BACKOFF_SECONDS", 0.0)
+    admin.export(body(source))
+    store = services.settings.storage_path
+
+    def away():
+        store.rename(store.with_name("elsewhere"))
+        store.mkdir()
+
+    def back():
+        store.rmdir()
+        store.with_name("elsewhere").rename(store)
+
+    acts = {"after_claim": away, "before_again": back}
+    with probing(lambda place: acts.get(place, lambda: None)()):
+        job = admin.export(body(source))
+    assert [attempt["error_code"] for attempt in job["attempts"]] == ["store_away", None]
 
 
 def test_a_sweep_leaves_alone_what_is_being_written_and_published(admin, source, services):

@@ -247,7 +247,7 @@ def test_a_server_that_is_gone_when_the_job_runs_is_tried_again(
             moved = parts.datasources._store.get(crm)
             elsewhere = f"postgresql://nobody@127.0.0.1:{port}/none"
             values = {"name": "crm", "kind": "postgresql", "url": elsewhere, "table": None, "query": None,
-                      "date_column": None, "is_shared": False, "warnings": ()}  # fmt: skip
+                      "date_column": None, "is_shared": False, "snapshot_copy": False, "warnings": ()}  # fmt: skip
             parts.datasources._store.update(moved.id, values)
         job, seen = outcomes(admin, job_id)
     assert seen == [("failed", "source_unavailable")] * 2

@@ -57,6 +57,21 @@ def test_a_member_changes_nothing_of_the_admins(services, admin, member, source,
     assert services.datasources.get(source, None).is_shared
 
 
+def test_a_datasource_is_read_from_a_copy_where_the_form_says_so_and_stays_so_when_it_is_shared(
+    services, admin, shop
+):
+    form = {"name": "copied", "url": f"sqlite:///{shop}", "snapshot_copy": "1"}
+    assert admin.http.post(f"{PAGES}datasources/", data=form).status_code == 303
+    found = services.datasources.named("copied", None)
+    assert admin.http.post(f"{PAGES}datasources/{found.id}/share/").status_code == 303
+    shared = services.datasources.named("copied", None)
+    assert (shared.is_shared, shared.snapshot_copy) == (True, True)
+    assert "read from a copy" in admin.http.get(f"{PAGES}datasources/").text
+    form |= {"name": "crm", "url": "postgresql://nobody@127.0.0.1:1/none"}
+    answer = admin.http.post(f"{PAGES}datasources/", data=form)
+    assert (answer.status_code, "Only a SQLite file is copied" in answer.text) == (422, True)
+
+
 def test_nobody_is_let_in_anywhere(app):
     http = app.test_client()
     for rule in app.url_map.iter_rules():

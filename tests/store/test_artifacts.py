@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+from functools import partial
 
 import pytest
 
@@ -29,6 +30,40 @@ def test_a_published_file_is_whole_and_its_hash_is_its_own(store):
     assert store.staged() == set()
     with store.open("job-1", size=9, sha256=finished.sha256) as file:
         assert file.read() == b"abcdefghi"
+
+
+def test_a_folder_that_lost_what_was_kept_in_it_is_no_store_until_it_is_made_one(tmp_path):
+    """The mount point of a disk that is away looks like an empty folder."""
+    kept = [False]
+    store = LocalStore(tmp_path / "exports", NO_LIMITS, kept=lambda: kept[0])
+    store.stage("job-1").publish()
+    kept[0] = True
+    (tmp_path / "exports").rename(tmp_path / "elsewhere")
+    (tmp_path / "exports").mkdir()
+    for asked in (
+        store.prepare,
+        store.free_bytes,
+        store.has_room,
+        store.keys,
+        store.staged,
+        partial(store.stage, "job-2"),
+        partial(store.scratch, "job-2"),
+        partial(store.open, "job-1", size=0, sha256=""),
+    ):
+        with pytest.raises(StoreAway):
+            asked()
+        assert list((tmp_path / "exports").iterdir()) == []
+    store.create()
+    assert store.keys() == set()
+
+
+def test_what_is_remembered_of_files_does_not_grow_without_end(store, monkeypatch):
+    """Another process may remove files that this one wrote, and never says so."""
+    monkeypatch.setattr(artifacts, "MOST_REMEMBERED", 3)
+    finished = [store.stage(f"job-{number}").publish() for number in range(5)]
+    assert list(store._whole) == ["job-2", "job-3", "job-4"]
+    assert [opened(store, each) for each in finished] == [b""] * 5
+    assert len(store._whole) == 3
 
 
 def test_a_discarded_file_leaves_nothing(store):
@@ -99,11 +134,9 @@ def test_a_file_that_cannot_be_opened_now_is_not_given_up(store, published, monk
 def test_a_store_that_is_no_folder_is_away(tmp_path):
     (tmp_path / "exports").write_text("in the way")
     store = LocalStore(tmp_path / "exports", NO_LIMITS)
-    for ask in (store.keys, store.staged, store.free_bytes):
+    for ask in (store.keys, store.staged, store.free_bytes, partial(store.stage, "job-1")):
         with pytest.raises(StoreAway):
             ask()
-    with pytest.raises(StoreFailed):
-        store.stage("job-1")
 
 
 @pytest.mark.parametrize("key", ["../secret", "a/b", "/etc/passwd", ".staged", "..", ""])

@@ -42,7 +42,7 @@ class Queue:
         )
         values = {
             "name": "d", "kind": "sqlite", "url": "sqlite:///d", "table": None, "query": None, "date_column": None,
-            "is_shared": False, "warnings": (),
+            "is_shared": False, "snapshot_copy": False, "warnings": (),
         }  # fmt: skip
         self.datasource_id = DatasourceStore(database, Vault("key")).create(values, now=NOW).id
         with engine.begin() as connection:

@@ -60,7 +60,7 @@ def new(database):
     user = UserStore(database).create("ada", role=Role.ADMIN, password_hash="x", now=NOW)
     values = {
         "name": "d", "kind": "sqlite", "url": "sqlite:///d", "table": None, "query": None, "date_column": None,
-        "is_shared": False, "warnings": (),
+        "is_shared": False, "snapshot_copy": False, "warnings": (),
     }  # fmt: skip
     datasource = DatasourceStore(database, Vault("key")).create(values, now=NOW)
     return NewJob(

@@ -14,6 +14,7 @@ from exporter.errors import DatasourceInUse, ExportFailed, Invalid, NameTaken
 from exporter.model import Action, Datasource
 
 TEXTS = ("name", "url", "table", "query", "date_column")
+FLAGS = ("is_shared", "snapshot_copy")
 
 
 @bp.get("/datasources/")
@@ -26,7 +27,7 @@ def add_datasource() -> Response:
     """Try the connection, then keep it; a failure is shown at its field, with everything that was typed."""
     require_admin()
     typed: dict[str, Any] = {name: request.form.get(name, "").strip() for name in TEXTS}
-    typed["is_shared"] = "is_shared" in request.form
+    typed |= {name: name in request.form for name in FLAGS}
     values, faults = read(DatasourceRequestSchema(), {name: v for name, v in typed.items() if v != ""})
     if faults:
         return _datasources(
@@ -67,6 +68,7 @@ def share_datasource(datasource_id: str) -> Response:
         query=datasource.query,
         date_column=datasource.date_column,
         is_shared=not datasource.is_shared,
+        snapshot_copy=datasource.snapshot_copy,
     )
     try:
         with deed(Action.DATASOURCE_UPDATE) as done:

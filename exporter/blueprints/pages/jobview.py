@@ -13,6 +13,7 @@ ADVICE = MappingProxyType(
     {
         "source_unavailable": "Check that the database runs and can be reached, then retry.",
         "source_busy": "Retry when the other program has let go of the database.",
+        "source_overwritten": "Retry when nobody copies over the database's file.",
         "source_refused": "Ask an admin to look at the datasource.",
         "source_corrupt": "Ask whoever looks after the database to check the file.",
         "query_failed": "Look at the conditions; the table may also have changed since. Then retry.",

@@ -72,6 +72,9 @@ class PostgresqlSource:
     def _parts(self, statement: Statement, select: bytes) -> list[bytes]:
         return parts_of(self._session, select, statement.whole) if self._streams > 1 else [select]
 
+    def confirm(self) -> None:
+        """Do nothing: a server keeps its promises about a transaction, or breaks it off."""
+
     def interrupt(self) -> None:
         self._session.interrupt()
 

@@ -11,6 +11,12 @@ from typing import NoReturn
 from exporter.errors import SourceRefused
 from exporter.sources.limits import SourceLimits
 
+WRITERS_WAIT = (
+    "Programs that write to this database wait while an export reads it, because it is not in WAL mode."
+    " Its owner can change that with PRAGMA journal_mode=WAL; or set snapshot_copy on this datasource:"
+    " each export then reads a copy."
+)
+
 
 def checked_file(path: Path, limits: SourceLimits) -> Path:
     """Give the real path of an allowed regular file. Raises SourceRefused."""

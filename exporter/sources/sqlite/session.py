@@ -25,7 +25,8 @@ CHECKS_OF_A_GLANCE = 20
 class Session:
     """Everything that is asked of one SQLite file. Raises ExportFailed only, from every method.
 
-    `taken` is when the transaction took its snapshot. `encoding` is that of the file's texts. Sessions that read for
+    `taken` is when the transaction took its snapshot. `encoding` is that of the file's texts, `page_bytes` the size of
+    its pages. Sessions that read for
     one statement share its `watch`. One that is not `holding` has no transaction: each statement sees the file anew.
     """
 
@@ -54,6 +55,7 @@ class Session:
         connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
         self.taken = datetime.now(UTC)
         self.encoding = str(connection.pragma("encoding"))
+        self.page_bytes = int(connection.pragma("page_size"))
         self.blocks_writers = connection.pragma("journal_mode") != "wal"
         connection.set_progress_handler(self._overdue, STEPS_PER_CHECK)
         functions.install(connection)
@@ -133,6 +135,12 @@ class Session:
             raise
         finally:
             self._connection.limit(apsw.SQLITE_LIMIT_LENGTH, before)
+
+    @contextmanager
+    def copying_to(self, target: apsw.Connection) -> Iterator[apsw.Backup]:
+        """Lend a backup of the file into another database."""
+        with self.failures(), target.backup("main", self._connection, "main") as backup:
+            yield backup
 
     def interrupt(self) -> None:
         self.watch.interrupt()

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import apsw
 
+from exporter.errors import SourceOverwritten
 from exporter.sources.base import (
     Form,
     Reader,
@@ -11,33 +12,47 @@ from exporter.sources.base import (
     RelationSummary,
     RowEstimate,
     RowText,
+    Scratch,
     Snapshot,
     Statement,
     TextReader,
 )
 from exporter.sources.limits import SourceLimits
 from exporter.sources.sqlite import reflection
+from exporter.sources.sqlite.copying import copy
+from exporter.sources.sqlite.files import WRITERS_WAIT
 from exporter.sources.sqlite.reader import SqliteReader
+from exporter.sources.sqlite.session import Session
 from exporter.sources.sqlite.snapshot import Snapshot as Shared
+from exporter.sources.sqlite.stillness import Stillness
 from exporter.sources.sqlite.stored import row_table
 from exporter.sources.sqlite.tablebatches import KINDS, TableBatches
 from exporter.sources.sqlite.textreader import UTF8, StatementText, TableText
 
-WRITERS_WAIT = (
-    "Programs that write to this database wait while an export reads it, because it is not in WAL mode."
-    " Its owner can change that with PRAGMA journal_mode=WAL."
-)
+
+def open_copy(path: Path, limits: SourceLimits, scratch: Scratch) -> "SqliteSource":
+    """Open a copy of the file, or the file itself where nobody waits for its readers. Raises as `copy`."""
+    session = Session(path, limits, holding=False)
+    try:
+        if not session.blocks_writers:
+            return SqliteSource(path, limits)
+        copy(session, path, scratch)
+    finally:
+        session.close()
+    return SqliteSource(scratch.path, limits, copied=True)
 
 
 class SqliteSource:
     dialect = "sqlite"
 
-    def __init__(self, path: Path, limits: SourceLimits) -> None:
+    def __init__(self, path: Path, limits: SourceLimits, *, copied: bool = False) -> None:
         self._snapshot = Shared(path, limits)
         self._session = self._snapshot.session
+        self._stillness = Stillness(path, in_wal_mode=not self._session.blocks_writers)
         self.server_version = apsw.sqlite_lib_version()
-        self.snapshot = Snapshot(time=self._session.taken, id=None)
-        self.warnings: tuple[str, ...] = (WRITERS_WAIT,) if self._session.blocks_writers else ()
+        self.snapshot = Snapshot(time=self._session.taken, id=None, copied=copied)
+        waited_for = self._session.blocks_writers and not copied
+        self.warnings: tuple[str, ...] = (WRITERS_WAIT,) if waited_for else ()
 
     def relations(self) -> list[RelationSummary]:
         return reflection.summaries(self._session)
@@ -70,6 +85,10 @@ class SqliteSource:
         if table is None:
             return StatementText(self._session, statement, text)
         return TableText(self._snapshot, table, statement.columns, text)
+
+    def confirm(self) -> None:
+        if self._stillness.broken:
+            raise SourceOverwritten
 
     def interrupt(self) -> None:
         self._snapshot.interrupt()
