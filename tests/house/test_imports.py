@@ -14,6 +14,7 @@ FLOORS = {
     "exporter.errors": 0,
     "exporter.failpoints": 0,
     "exporter.log": 0,
+    "exporter.figures": 0,
     "exporter.secretkey": 0.5,
     "exporter.settings": 1,
     "exporter.model": 1,
