@@ -167,6 +167,16 @@ def check_schema() -> None:
         )
 
 
+def set_up_schema() -> None:
+    """Create an app database that is not there yet; an upgrade is left to `init`, after a backup."""
+    from exporter.storage.database import schema_version
+
+    with _reaching_database():
+        found = schema_version(services().database.engine)
+    if found is None:
+        upgrade_schema()
+
+
 def upgrade_schema() -> None:
     """Create or upgrade the app database; one that a newer version made stops with one line."""
     from flask import current_app
