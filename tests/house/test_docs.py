@@ -21,6 +21,14 @@ def test_every_setting_is_documented(name):
     assert f"| `{name}` |" in OPERATIONS
 
 
+@pytest.mark.parametrize("name", [*SETTINGS, "INSTANCE_PATH"])
+def test_every_setting_says_when_to_touch_it(name):
+    row = re.search(rf"^\| `{name}` \|.*$", OPERATIONS, re.MULTILINE)[0]
+    cells = [cell.strip() for cell in row.strip("|").split(" | ")]
+    assert len(cells) == 4
+    assert all(cells)
+
+
 def test_no_setting_is_documented_that_does_not_exist():
     assert set(re.findall(r"^\| `([A-Z_]+)` \|", OPERATIONS, re.MULTILINE)) == {*SETTINGS, "INSTANCE_PATH"}
 
