@@ -141,9 +141,12 @@ def check_site() -> None:
 
 
 def _start_engine() -> None:
-    """Run jobs in whichever process serves requests, `exporter serve` or another WSGI server."""
+    """Run jobs in whichever process serves requests, `exporter serve` or another WSGI server.
+
+    Whether the process lives has nothing to do with that: who asks would kill it for a database that is away.
+    """
     engine = services().engine
-    if request.endpoint is None or engine.running or engine.stopping:
+    if request.endpoint in {None, "service.healthz"} or engine.running or engine.stopping:
         return
     if schema_version(services().database.engine) != SCHEMA_VERSION:
         raise Unavailable(
