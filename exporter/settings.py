@@ -222,13 +222,21 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
     instance = Path(given.pop("INSTANCE_PATH", "") or default_instance_path(environ)).expanduser().resolve()
     given = {name: value for name, value in given.items() if not _foreign(name)}
     _check_names(given, prefix=PREFIX)
-    instance.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _make_instance(instance)
     values: dict[str, Any] = {**_read_file(instance / "config.toml"), **given}
     parsed = {
         name.lower(): parse(name, values[name]) if name in values else default(instance)
         for name, (parse, default) in SETTINGS.items()
     }
     return Settings(instance_path=instance, **parsed)
+
+
+def _make_instance(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as exc:
+        expected = f"a folder that can be made ({exc.strerror})"
+        raise _refuse(f"{PREFIX}INSTANCE_PATH", str(folder), expected) from exc
 
 
 def _foreign(name: str) -> bool:
