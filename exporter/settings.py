@@ -199,26 +199,44 @@ SETTINGS: Mapping[str, tuple[_Parser, _Default]] = {
 }
 
 
-def default_instance_path() -> Path:
-    """Give `instance/` beside the checkout; beside the present folder where the package is installed elsewhere."""
+def default_instance_path(environ: Mapping[str, str]) -> Path:
+    """Give `instance/` beside the checkout; for an installed package `exporter` in the user's folder for data.
+
+    Raises SettingInvalid where the user has no home.
+    """
     checkout = Path(__file__).resolve().parent.parent
-    base = checkout if (checkout / "wsgi.py").is_file() else Path.cwd()
-    return base / "instance"
+    if (checkout / "wsgi.py").is_file():
+        return checkout / "instance"
+    data = Path(environ.get("XDG_DATA_HOME", ""))
+    if data.is_absolute():
+        return data / "exporter"
+    try:
+        return Path.home() / ".local" / "share" / "exporter"
+    except RuntimeError:
+        raise _refuse(f"{PREFIX}INSTANCE_PATH", "", "a folder; this user has no home to put one in") from None
 
 
 def load_settings(environ: Mapping[str, str]) -> Settings:
     """Read all settings, creating the instance folder and the secret key on first use. Raises SettingInvalid."""
     given = {name.removeprefix(PREFIX): value for name, value in environ.items() if name.startswith(PREFIX)}
-    instance = Path(given.pop("INSTANCE_PATH", "") or default_instance_path()).expanduser().resolve()
+    instance = Path(given.pop("INSTANCE_PATH", "") or default_instance_path(environ)).expanduser().resolve()
     given = {name: value for name, value in given.items() if not _foreign(name)}
     _check_names(given, prefix=PREFIX)
-    instance.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _make_instance(instance)
     values: dict[str, Any] = {**_read_file(instance / "config.toml"), **given}
     parsed = {
         name.lower(): parse(name, values[name]) if name in values else default(instance)
         for name, (parse, default) in SETTINGS.items()
     }
     return Settings(instance_path=instance, **parsed)
+
+
+def _make_instance(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as exc:
+        expected = f"a folder that can be made ({exc.strerror})"
+        raise _refuse(f"{PREFIX}INSTANCE_PATH", str(folder), expected) from exc
 
 
 def _foreign(name: str) -> bool:

@@ -13,9 +13,11 @@ from sqlalchemy import Engine as DatabaseEngine
 from exporter.accounts import AccountService, LoginThrottle
 from exporter.audit import AuditService
 from exporter.datasources import DatasourceService
+from exporter.figures import Figures
 from exporter.jobs.dispatcher import Dispatcher
 from exporter.jobs.engine import Engine, InstanceLock, NoLock, Parts
 from exporter.jobs.executors import ThreadExecutor
+from exporter.jobs.journal import Journal
 from exporter.jobs.lease import Pulse, Reaper
 from exporter.jobs.requests import RequestChecker
 from exporter.jobs.retention import Sweeper
@@ -61,6 +63,7 @@ class Services:
     artifacts: LocalStore
     sweeper: Sweeper
     engine: Engine
+    figures: Figures
     clock: Callable[[], datetime]
 
 
@@ -96,6 +99,7 @@ def build_services(
     )
     schedules = ScheduleStore(database)
     scheduler = Scheduler(schedules, jobs, users.get, clock)
+    figures = Figures()
     parts = _parts(
         settings,
         stores,
@@ -103,6 +107,7 @@ def build_services(
         notices=notices,
         sweeper=sweeper,
         scheduler=scheduler,
+        figures=figures,
         clock=clock,
     )
     return Services(
@@ -120,6 +125,7 @@ def build_services(
         artifacts=stores.artifacts,
         sweeper=sweeper,
         engine=Engine(parts),
+        figures=figures,
         clock=clock,
     )
 
@@ -157,6 +163,7 @@ def _parts(
     notices: JobNotices,
     sweeper: Sweeper,
     scheduler: Scheduler,
+    figures: Figures,
     clock: Callable[[], datetime],
 ) -> Parts:
     pulse = Pulse(stores.transitions, lease_seconds=settings.lease_seconds)
@@ -166,6 +173,7 @@ def _parts(
         datasources=datasources,
         artifacts=stores.artifacts,
         pulse=pulse,
+        journal=Journal(figures),
         worker=f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}",
         rules=RunnerRules(
             max_rows=settings.max_rows,

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from flask import Flask, Response, g
+from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, SecurityError
 from werkzeug.routing import RoutingException
 
@@ -46,6 +46,7 @@ SENTENCES = MappingProxyType(
     }
 )
 
+SERVER_TROUBLE = 500  # and above: not the client's doing
 SOURCE_RETRY_SECONDS = 30  # nobody knows when a database elsewhere comes back
 WRONG_HOST = "This server does not answer to that host name. An admin may add it to TRUSTED_HOSTS."
 
@@ -60,11 +61,22 @@ def status_for(error: type[errors.ExporterError]) -> int:
     return next(STATUS[kind] for kind in error.__mro__ if kind in STATUS)
 
 
+def note_refusal(error: errors.ExporterError) -> int:
+    """Count the error with its request, leave a line of what is the server's trouble, and give the status."""
+    status = status_for(type(error))
+    g.refusal = error.code
+    if status >= SERVER_TROUBLE:
+        log.warning(
+            "%s %s refused with %d %s: %s", request.method, request.path, status, error.code, error.message
+        )
+    return status
+
+
 def _known(error: errors.ExporterError) -> Response:
     if type(error) is errors.ExporterError:
         return _unexpected(error)
     told = error.errors if isinstance(error, errors.Invalid) else error.message
-    response = refusal(told, status=status_for(type(error)))
+    response = refusal(told, status=note_refusal(error))
     if isinstance(error, errors.Later | errors.SourceUnavailable):
         seconds = error.retry_after if isinstance(error, errors.Later) else SOURCE_RETRY_SECONDS
         response.headers["Retry-After"] = str(seconds)
@@ -88,6 +100,12 @@ def _http(error: HTTPException) -> Response | HTTPException:
 
 
 def _unexpected(error: Exception) -> Response:
+    return refusal(note_fault(error), status=500)
+
+
+def note_fault(error: Exception) -> str:
+    """Leave the traceback to the log, and give the sentence by which an admin finds it there."""
     request_id = g.get("request_id", "")
+    g.refusal = errors.Internal.code
     log.error("request %s met an unexpected fault", request_id, exc_info=error)
-    return refusal(f"Internal server error. Tell an admin this request id: {request_id}", status=500)
+    return f"Internal server error. Tell an admin this request id: {request_id}"

@@ -1,6 +1,8 @@
 """Before every request: who is asking, may another site make them ask, and is the engine running."""
 
 import logging
+import re
+import time
 from ipaddress import ip_address
 from uuid import uuid4
 
@@ -14,6 +16,7 @@ from exporter.blueprints.sessions import SessionInterface, SessionUser
 from exporter.errors import BadToken, CrossSite, Invalid, NotFound, NotSignedIn, Unavailable
 from exporter.extensions import login_manager
 from exporter.jobs.engine import AlreadyServed, InstanceUnwritable
+from exporter.log import in_request
 from exporter.storage.database import schema_version
 from exporter.storage.tables import SCHEMA_VERSION
 
@@ -37,6 +40,9 @@ OPEN_ENDPOINTS = frozenset(
 OPEN_TO_LOOPBACK = frozenset({"service.metrics"})
 BEARER = "bearer "
 RETRY_AFTER_SECONDS = 30
+SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+METHODS = SAFE_METHODS | {"POST", "PUT", "PATCH", "DELETE"}
+NO_ROUTE, OTHER = "none", "other"
 PAGE_POLICY = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 DATA_POLICY = "default-src 'none'; frame-ancestors 'none'"
 
@@ -50,6 +56,7 @@ def guard(app: Flask) -> None:
     app.before_request(_identify)
     app.before_request(_refuse_unknown_parameters)
     app.after_request(_finish)
+    app.teardown_request(_answered)
 
 
 def _of_cookie(cookie_id: str) -> SessionUser | None:
@@ -59,7 +66,15 @@ def _of_cookie(cookie_id: str) -> SessionUser | None:
 
 
 def _name_request() -> None:
-    g.request_id = uuid4().hex
+    """Take the name that a proxy or a client gave, if it is one that may stand in a log; else make one."""
+    given = request.headers.get("X-Request-Id", "")
+    g.request_id = given if SANE_ID.fullmatch(given) else uuid4().hex
+    g.began = time.monotonic()
+    in_request(g.request_id)
+
+
+def _answered(_: BaseException | None) -> None:
+    in_request(None)
 
 
 def _refuse_odd() -> None:
@@ -126,9 +141,12 @@ def check_site() -> None:
 
 
 def _start_engine() -> None:
-    """Run jobs in whichever process serves requests, `exporter serve` or another WSGI server."""
+    """Run jobs in whichever process serves requests, `exporter serve` or another WSGI server.
+
+    Whether the process lives has nothing to do with that: who asks would kill it for a database that is away.
+    """
     engine = services().engine
-    if request.endpoint is None or engine.running or engine.stopping:
+    if request.endpoint in {None, "service.healthz"} or engine.running or engine.stopping:
         return
     if schema_version(services().database.engine) != SCHEMA_VERSION:
         raise Unavailable(
@@ -144,6 +162,7 @@ def _start_engine() -> None:
 
 
 def _finish(response: Response) -> Response:
+    _count(response)
     response.headers["X-Request-Id"] = g.get("request_id", "")
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
     response.headers.setdefault("Cache-Control", "no-store")
@@ -151,3 +170,14 @@ def _finish(response: Response) -> Response:
     policy = PAGE_POLICY if response.mimetype == "text/html" else DATA_POLICY
     response.headers.setdefault("Content-Security-Policy", policy)
     return response
+
+
+def _count(response: Response) -> None:
+    """Count the request under its route, never its path: an id would make a figure of its own."""
+    figures = services().figures
+    route = request.url_rule.rule if request.url_rule is not None else NO_ROUTE
+    method = request.method if request.method in METHODS else OTHER
+    if "began" in g:
+        figures.requests.add(time.monotonic() - g.began, method, route, str(response.status_code))
+    if (code := g.get("refusal")) is not None:
+        figures.refusals.add(code)

@@ -48,7 +48,13 @@ def metrics() -> Response:
     from exporter.blueprints.metrics import exposition
 
     parts = services()
-    text = exposition(JobStore(parts.database), slots=parts.settings.workers, now=parts.clock())
+    text = exposition(
+        JobStore(parts.database),
+        parts.figures,
+        slots=parts.settings.workers,
+        busy=parts.engine.busy,
+        now=parts.clock(),
+    )
     return Response(text, content_type=METRICS_TYPE)
 
 

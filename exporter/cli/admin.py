@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from exporter import secretkey
 from exporter.cli.base import Verb, read_password, ready_services, services, services_command, upgrade_schema
 from exporter.cli.output import as_json, program, show_json
 from exporter.cli.users import create_user
@@ -77,6 +78,9 @@ def doctor(*, as_json: bool) -> None:
 
 def _findings(parts: "Services") -> Iterator[tuple[str, str]]:
     yield OK, f"settings: instance folder {parts.settings.instance_path}"
+    key = parts.settings.instance_path / secretkey.KEY
+    if key.exists() and key.stat().st_mode & 0o077:
+        yield WARN, f"{key}: others can read it. Run: chmod 600 {key}"
     yield _database(parts)
     yield _store(parts)
     if not any(user.is_admin and user.is_active for user in parts.accounts.users()):

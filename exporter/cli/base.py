@@ -1,5 +1,6 @@
 """What every command uses: its kinds, this installation's services, and the choice between here and a server."""
 
+import errno
 import functools
 import sys
 from collections.abc import Callable, Iterator
@@ -28,6 +29,12 @@ class Verb(click.Command):
             return super().invoke(ctx)
         except ExporterError as exc:
             raise click.ClickException(exc.line) from exc
+        except OSError as exc:
+            if (
+                exc.errno == errno.EPIPE or exc.filename is None
+            ):  # the first is click's own affair, the second a fault
+                raise
+            raise click.ClickException(f"{exc.filename}: {exc.strerror}") from exc
 
 
 class Noun(click.Group):
@@ -165,6 +172,16 @@ def check_schema() -> None:
         raise click.ClickException(
             f"The app database has schema {found}, this version needs {SCHEMA_VERSION}. Run: {program()} init"
         )
+
+
+def set_up_schema() -> None:
+    """Create an app database that is not there yet; an upgrade is left to `init`, after a backup."""
+    from exporter.storage.database import schema_version
+
+    with _reaching_database():
+        found = schema_version(services().database.engine)
+    if found is None:
+        upgrade_schema()
 
 
 def upgrade_schema() -> None:

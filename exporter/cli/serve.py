@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from exporter import log
-from exporter.cli.base import Verb, check_schema, services, upgrade_schema
+from exporter.cli.base import Verb, check_schema, services, set_up_schema
 
 if TYPE_CHECKING:
     from exporter.wiring import Services
@@ -41,7 +41,7 @@ def serve(host: str, port: int, threads: int) -> None:
     parts = services()
     log.configure(parts.settings.log_format)
     if parts.settings.embedded:
-        upgrade_schema()
+        set_up_schema()
     check_schema()
     parts.engine.start()
     server = _server(parts, host, port, threads)

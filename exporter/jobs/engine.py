@@ -114,6 +114,12 @@ class Engine:
         return self._dispatcher is not None and self._dispatcher.alive
 
     @property
+    def busy(self) -> int:
+        """How many slots of this process have a job."""
+        executor = self._executor
+        return len(executor.running()) if executor is not None else 0
+
+    @property
     def stopping(self) -> bool:
         return self._closing.is_set()
 

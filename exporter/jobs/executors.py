@@ -73,7 +73,8 @@ class ThreadExecutor:
 
     def _done(self, job_id: str, future: Future[None]) -> None:
         if not future.cancelled() and (fault := future.exception()) is not None:
-            log.error("job %s left its slot by an unexpected fault", job_id, exc_info=fault)
+            told = "job %s left its slot by an unexpected fault"
+            log.error(told, job_id, exc_info=fault, extra={"job": job_id})
         with self._change:
             self._futures.pop(job_id, None)
             self._change.notify_all()

@@ -7,9 +7,10 @@ reaper trusts its own monotonic clock and the beat's number, never the wall cloc
 import logging
 import math
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from exporter.errors import DatabaseAway, WorkerLost
@@ -28,12 +29,13 @@ JOIN_SECONDS = 5.0  # a beat may wait for the app database, a stop may not
 
 @dataclass(frozen=True, kw_only=True)
 class Running:
-    """One attempt that runs in this process."""
+    """One attempt that runs in this process; `began` is of this process's monotonic clock."""
 
     job_id: str
     attempt: int
     token: CancelToken
     progress: Progress
+    began: float = field(default_factory=time.monotonic)
 
 
 class Pulse:
@@ -89,7 +91,8 @@ class Pulse:
         for running in self._snapshot():
             reach("before_release_stuck")
             if self._transitions.release(running.job_id, running.attempt, now=now):
-                log.warning("job %s did not let go; it goes back to the queue", running.job_id)
+                told = "job %s did not let go; it goes back to the queue"
+                log.warning(told, running.job_id, extra={"job": running.job_id, "attempt": running.attempt})
 
     def beat(self) -> None:
         """Beat once for all; an attempt whose row no longer matches is told to stop."""
@@ -98,7 +101,8 @@ class Pulse:
             try:
                 alive = self._transitions.beat(running.job_id, running.attempt, **running.progress.values())
             except DatabaseAway:
-                log.warning("beat missed: the app database does not answer", extra={"job": running.job_id})
+                told = "job %s missed a beat: the app database does not answer"
+                log.warning(told, running.job_id, extra={"job": running.job_id, "attempt": running.attempt})
                 continue
             if not alive:
                 running.token.cancel(Reason.LOST)

@@ -23,6 +23,7 @@ from exporter.errors import (
 from exporter.failpoints import reach
 from exporter.formats.options import file_name
 from exporter.jobs.cancel import Cancelled, CancelToken, Reason
+from exporter.jobs.journal import Journal
 from exporter.jobs.lease import Pulse, Running
 from exporter.jobs.pipeline import Work, Written, write_rows
 from exporter.jobs.progress import Progress
@@ -39,7 +40,6 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-UNEXPECTED = "job %s met an unexpected fault"
 LAST_WORD_RETRY_SECONDS = 0.5
 BACKOFF_SECONDS = 1.0
 MOST_BACKOFF_SECONDS = 15.0
@@ -70,6 +70,7 @@ class Runner:
         datasources: DatasourceService,
         artifacts: LocalStore,
         pulse: Pulse,
+        journal: Journal,
         worker: str,
         rules: RunnerRules,
         clock: Callable[[], datetime],
@@ -79,6 +80,7 @@ class Runner:
         self._datasources = datasources
         self._artifacts = artifacts
         self._pulse = pulse
+        self._journal = journal
         self._worker = worker
         self._rules = rules
         self._clock = clock
@@ -88,12 +90,15 @@ class Runner:
         try:
             self._bring_to_an_end(job_id)
         except DatabaseAway:
-            log.warning("job %s is left to be taken over: the app database does not answer", job_id)
+            told = "job %s is left to be taken over: the app database does not answer"
+            log.warning(told, job_id, extra={"job": job_id})
 
     def _bring_to_an_end(self, job_id: str) -> None:
         attempt = self._transitions.claim(job_id, worker=self._worker, now=self._clock())
         reach("after_claim")
         job = self._jobs.get(job_id)
+        if attempt is not None and job is not None:
+            self._journal.claimed(job)
         delays = backoff()
         delay = 0.0
         while attempt is not None and job is not None:
@@ -106,7 +111,7 @@ class Runner:
         """Run one attempt after `delay` seconds. If a fault ended it that may pass, give the next one's number."""
         try:
             running.token.wait(delay)
-            _log_transition(job, running.attempt, "processing")
+            self._journal.began(job, running)
             outcome = self._export(job, running)
         except Cancelled as exc:
             self._stopped(job, running, exc.reason)
@@ -114,8 +119,8 @@ class Runner:
             return self._again(job, running, exc)
         except ExporterError as exc:
             self._failed(job, running, exc)
-        except BaseException as exc:
-            log.exception(UNEXPECTED, job.id, extra=_facts(job, running.attempt))
+        except BaseException as exc:  # noqa: BLE001 - whatever it is, the row says how the attempt ended
+            self._journal.unexpected(job, running, exc)
             self._failed(job, running, _told(exc))
         else:
             self._publish(job, running, outcome)
@@ -196,14 +201,14 @@ class Runner:
             spoken = self._say(complete)
         except DatabaseAway:
             raise
-        except BaseException as exc:
-            log.exception(UNEXPECTED, job.id, extra=_facts(job, running.attempt))
+        except BaseException as exc:  # noqa: BLE001 - whatever it is, the row says how the attempt ended
+            self._journal.unexpected(job, running, exc)
             self._failed(job, running, _told(exc))
             if not self._speaks_of(outcome, job.id):
                 self._artifacts.delete(outcome.artifact)
             return
         if spoken:
-            _log_transition(job, running.attempt, "completed", rows=outcome.row_count)
+            self._journal.completed(job, running, outcome)
             return
         self._artifacts.delete(outcome.artifact)
         self._stopped(job, running, running.token.reason or Reason.LOST)
@@ -230,7 +235,7 @@ class Runner:
             )
             reach("after_again")
             if following is not None:
-                _log_transition(job, running.attempt, "failed", code=fault.code, reason=fault.message)
+                self._journal.failed(job, running, fault, message=fault.message, again=True)
                 return following
         self._failed(job, running, fault)
         return None
@@ -253,7 +258,7 @@ class Runner:
             )
 
         if self._say(fail):
-            _log_transition(job, running.attempt, "failed", code=fault.code, reason=message)
+            self._journal.failed(job, running, fault, message=message)
         else:
             self._stopped(job, running, Reason.LOST)
 
@@ -270,7 +275,7 @@ class Runner:
             return True
 
         self._say(stopped)
-        _log_transition(job, running.attempt, "stopped", reason=reason.value)
+        self._journal.stopped(job, running, reason)
 
     def _say(self, word: Callable[[], T]) -> T:
         """Write the last word on a job, trying for as long as the lease may still be ours. Raises DatabaseAway."""
@@ -312,12 +317,3 @@ def _told(exc: BaseException) -> ExporterError:
     if isinstance(exc, OSError) and exc.errno in FULL:
         return DiskFull()
     return Internal()
-
-
-def _facts(job: Job, attempt: int) -> dict[str, object]:
-    return {"job": job.id, "attempt": attempt, "datasource": job.datasource_name}
-
-
-def _log_transition(job: Job, attempt: int, to: str, **facts: object) -> None:
-    told = "".join(f" {name}={value}" for name, value in facts.items())
-    log.info("job %s attempt %d %s%s", job.id, attempt, to, told, extra=_facts(job, attempt))

@@ -1,5 +1,6 @@
 """What people do with export jobs: submit, look, cancel, retry, download, delete."""
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -22,6 +23,8 @@ from exporter.storage.jobs import IdempotencyKey, JobQuery, JobStore
 from exporter.storage.room import QueueLimits
 from exporter.storage.transitions import JobTransitions
 from exporter.templates import TemplateService
+
+log = logging.getLogger(__name__)
 
 KEYS_LIVE = timedelta(hours=24)
 
@@ -90,6 +93,8 @@ class JobService:
         new = _new_job(request, user, checked)
         job, created = self._jobs.insert(new, now=now, limits=self._limits, key=kept, job_id=job_id)
         reach("after_submit")
+        if created:
+            _log(job, f"pending format={job.format}")
         if created and checked.template is not None:
             self._templates.count_use(checked.template)
         self._notices.queued()
@@ -117,6 +122,7 @@ class JobService:
         if not self._transitions.cancel(job.id, now=self._clock()):
             raise TransitionRefused(action="cancel", status=self._again(job).status)
         reach("after_cancel")
+        _log(job, "cancelled")
         self._notices.cancelled(job.id)
         return self._again(job)
 
@@ -125,6 +131,7 @@ class JobService:
         if not self._transitions.retry(job.id, now=self._clock(), limits=self._limits):
             raise TransitionRefused(action="retry", status=self._again(job).status)
         reach("after_retry")
+        _log(job, "pending again, by a retry")
         self._notices.queued()
         return self._again(job)
 
@@ -135,6 +142,7 @@ class JobService:
             self._again(job)
             raise JobProcessing
         reach("after_delete")
+        _log(job, "deleted")
         if deleted.artifact is not None:
             self._artifacts.delete(deleted.artifact)
 
@@ -170,6 +178,10 @@ class JobService:
         if now is None:
             raise JobNotFound
         return now
+
+
+def _log(job: Job, told: str) -> None:
+    log.info("job %s %s", job.id, told, extra={"job": job.id, "datasource": job.datasource_name})
 
 
 def _new_job(request: JobRequest, user: User, checked: Checked) -> NewJob:

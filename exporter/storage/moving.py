@@ -1,10 +1,13 @@
 """The whole app database, copied: into a file beside it, or into an empty database of another kind."""
 
-from contextlib import closing
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, create_engine, delete, func, insert, select
+from sqlalchemy import Connection, Engine, Table, create_engine, delete, func, insert, inspect, select
+from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from exporter.errors import ExporterError
 from exporter.storage.database import Database, away, engine_options, prepare_engine
@@ -12,6 +15,24 @@ from exporter.storage.tables import Base, TemplateRow
 
 BATCH_ROWS = 500
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
+
+
+class CopyFailed(ExporterError):
+    """The app database cannot be copied to {path}: {reason}"""
+
+    code = "copy_failed"
+
+
+class TargetAway(ExporterError):
+    """The database at that URL cannot be used: {reason}"""
+
+    code = "target_away"
+
+
+class NotOurs(ExporterError):
+    """The other database holds the table {table} already: it must be empty"""
+
+    code = "not_ours"
 
 
 class NotEmpty(ExporterError):
@@ -28,24 +49,46 @@ class CopyDiffers(ExporterError):
 
 def copy_file(database: Database, path: Path) -> None:
     """Write an embedded database, as it is at one moment, into a new file; its users may go on."""
-    with (
-        away(),
-        closing(database.engine.raw_connection()) as connection,
-    ):  # VACUUM runs outside of a transaction
-        connection.cursor().execute("VACUUM INTO ?", (str(path),))
+    with away():
+        connection = database.engine.raw_connection()
+    with closing(connection):
+        try:
+            connection.cursor().execute("VACUUM INTO ?", (str(path),))  # outside of a transaction
+        except sqlite3.OperationalError as exc:
+            raise CopyFailed(path=path, reason=exc) from exc
     path.chmod(0o600)
 
 
 def move_into(url: str, database: Database) -> dict[str, int]:
     """Set up the schema of the database at `url` and copy everything into it: see `copy_all`."""
     target = create_engine(url, **engine_options(url))
-    prepare_engine(target)
     try:
-        with away():
+        with _reaching():
+            _check_ours(target)
+            prepare_engine(target)
             upgrade(target)
         return copy_all(database.engine, target)
     finally:
         target.dispose()
+
+
+@contextmanager
+def _reaching() -> Iterator[None]:
+    """Tell a target that cannot be used from our own database. Raises TargetAway."""
+    try:
+        yield
+    except (OperationalError, ProgrammingError) as exc:
+        told = str(exc.orig).strip().splitlines()
+        raise TargetAway(reason=told[0] if told else "no reason is told") from exc
+
+
+def _check_ours(target: Engine) -> None:
+    """Keep our tables, and our pragmas, out of somebody else's database. Raises NotOurs."""
+    with target.connect() as connection:
+        for name in inspect(connection).get_table_names():
+            if name not in {*Base.metadata.tables, "alembic_version"}:
+                raise NotOurs(table=name)
+    target.dispose()  # the next connection is one with our pragmas
 
 
 def upgrade(engine: Engine) -> None:

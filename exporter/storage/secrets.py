@@ -36,7 +36,7 @@ class Vault:
             raise SettingInvalid(
                 name="SECRET_KEY",
                 value="(hidden)",
-                expected="the key that encrypted the stored datasource URLs",
+                expected="this is not the key that encrypted the stored datasource URLs",
             ) from exc
 
 

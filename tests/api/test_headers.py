@@ -2,6 +2,7 @@
 
 import pytest
 
+from exporter.storage.audit import AuditQuery
 from tests.client import API
 from tests.conftest import PASSWORD
 
@@ -84,3 +85,24 @@ def test_a_token_is_no_cookie_and_comes_from_wherever_its_holder_is(app, member)
     assert (
         app.test_client().post(API + "auth/tokens/", json={"name": "y"}, headers=headers).status_code == 201
     )
+
+
+@pytest.mark.parametrize("given", ["req-17", "A.b_c-9", "x" * 64])
+def test_a_sane_request_id_is_kept_in_the_answer_and_the_audit_log(admin, services, given):
+    answer = admin.post("auth/tokens/", {"name": "t"}, headers={"X-Request-Id": given})
+    assert answer.headers["X-Request-Id"] == given
+    assert services.audit.page(AuditQuery(page_size=1)).items[0].request_id == given
+
+
+@pytest.mark.parametrize("given", ["", "x" * 65, "two words", 'a"b', "ä", "a;b"])
+def test_an_odd_request_id_is_replaced(app, given):
+    found = app.test_client().get("/healthz", headers={"X-Request-Id": given}).headers["X-Request-Id"]
+    assert found != given
+    assert len(found) == 32
+
+
+def test_what_is_the_servers_trouble_leaves_a_line_with_the_request(app, services, caplog):
+    services.engine.close_door()
+    assert app.test_client().get("/readyz").status_code == 503
+    (line,) = (record.getMessage() for record in caplog.records if record.levelname == "WARNING")
+    assert line.startswith("GET /readyz refused with 503 stopping")

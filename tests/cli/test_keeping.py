@@ -7,6 +7,8 @@ import pytest
 
 from exporter import secretkey
 from exporter.jobs.engine import InstanceLock
+from exporter.storage.moving import CopyFailed, copy_file
+from tests.postgres_server import execute
 
 KEY = "secret_key"
 
@@ -114,3 +116,61 @@ def test_everything_moves_to_postgresql(run, shop_registered, postgres_database)
     again = run("migrate-database", postgres_database, code=1).stderr
     assert "must be empty" in again
     assert "pg_dump" in run("backup", "/nowhere", code=1, DATABASE_URL=postgres_database).stderr
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("postgresql://u:secret@127.0.0.1:1/x", "Connection refused"),
+        ("sqlite:////proc/nowhere/x.db", "unable to open database file"),
+    ],
+)
+def test_a_target_that_cannot_be_reached_is_told_as_such(run, shop_registered, url, reason):
+    told = run("migrate-database", url, code=1).stderr
+    assert told.startswith("Error: The database at that URL cannot be used: ")
+    assert reason in told
+    assert "secret" not in told
+    assert len(told.splitlines()) == 1
+
+
+def test_a_database_of_somebody_else_is_left_as_it_is(run, shop_registered, shop, instance):
+    before = shop.read_bytes()
+    assert (
+        "holds the table numbers already: it must be empty"
+        in run("migrate-database", f"sqlite:///{shop}", code=1).stderr
+    )
+    assert shop.read_bytes() == before
+    assert run("migrate-database", f"sqlite:///{instance}/exporter.sqlite3", code=1).stderr
+
+
+@pytest.mark.postgres
+def test_a_database_of_somebody_else_on_postgresql_is_left_as_it_is(run, shop_registered, postgres_database):
+    execute(postgres_database, "CREATE TABLE theirs (a int)")
+    assert "the table theirs" in run("migrate-database", postgres_database, code=1).stderr
+    execute(postgres_database, "DROP TABLE theirs", "CREATE TABLE jobs (a int)", "DROP TABLE jobs")
+    run("migrate-database", postgres_database)
+
+
+@pytest.mark.parametrize("folder", ["/proc/nowhere", "{file}/inside"])
+def test_a_backup_that_cannot_be_written_is_one_line(run, shop_registered, shop, folder):
+    told = run("backup", folder.format(file=shop), code=1).stderr
+    assert told.startswith("Error: ")
+    assert len(told.splitlines()) == 1
+
+
+def test_an_app_database_that_cannot_be_copied_says_why(services, tmp_path):
+    with pytest.raises(CopyFailed, match="unable to open database"):
+        copy_file(services.database, tmp_path / "nowhere" / "copy.sqlite3")
+
+
+def test_doctor_warns_of_a_key_that_others_can_read(run, shop_registered, instance):
+    assert "secret_key" not in run("doctor").output
+    (instance / KEY).chmod(0o640)
+    assert f"warn  {instance / KEY}: others can read it. Run: chmod 600" in run("doctor").output
+
+
+def test_doctor_says_which_key_is_missing(run, shop_registered):
+    assert (
+        "not the key that encrypted the stored datasource URLs"
+        in run("doctor", code=1, SECRET_KEY="x").stderr
+    )

@@ -64,3 +64,9 @@ def test_a_migration_that_breaks_off_leaves_the_schema_as_it_was(tmp_path, monke
         upgrade_schema()
         assert app.test_client().get("/readyz").status_code == 200
     close(app)
+
+
+def test_a_process_without_its_database_is_alive_and_not_ready(make_app, instance):
+    set_version(instance, "0001")
+    client = make_app().test_client()
+    assert (client.get("/healthz").status_code, client.get("/readyz").status_code) == (200, 503)

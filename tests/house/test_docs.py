@@ -7,6 +7,7 @@ import click
 import pytest
 
 from exporter.cli.main import cli
+from exporter.model import JobStatus, Phase
 from exporter.settings import SETTINGS
 
 ROOT = Path(__file__).parents[2]
@@ -19,6 +20,14 @@ WEB_PAGE = (ROOT / "docs" / "page.md").read_text(encoding="utf-8")
 @pytest.mark.parametrize("name", [*SETTINGS, "INSTANCE_PATH"])
 def test_every_setting_is_documented(name):
     assert f"| `{name}` |" in OPERATIONS
+
+
+@pytest.mark.parametrize("name", [*SETTINGS, "INSTANCE_PATH"])
+def test_every_setting_says_when_to_touch_it(name):
+    row = re.search(rf"^\| `{name}` \|.*$", OPERATIONS, re.MULTILINE)[0]
+    cells = [cell.strip() for cell in row.strip("|").split(" | ")]
+    assert len(cells) == 4
+    assert all(cells)
 
 
 def test_no_setting_is_documented_that_does_not_exist():
@@ -54,3 +63,35 @@ def test_every_command_has_help():
             walk(inner)
 
     walk(cli)
+
+
+def test_the_readme_leads_to_every_page_and_every_link_leads_somewhere():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
+    assert {f"docs/{page.name}" for page in pages[2:]} <= set(re.findall(r"\]\(([^)#]+)\)", readme))
+    broken = [
+        f"{page.name}: {link}"
+        for page in pages
+        for link, anchor in re.findall(
+            r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", page.read_text(encoding="utf-8")
+        )
+        if not leads(page.parent / link if link else page, anchor)
+    ]
+    assert not broken
+
+
+def leads(target, anchor):
+    if not target.exists():
+        return False
+    return not anchor or anchor in {
+        re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
+        for title in re.findall(r"^#+ (.*)$", target.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+
+
+def test_the_glossary_is_in_order_and_knows_the_words_of_the_model():
+    text = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+    words = re.findall(r"^\| (?!word|---)([^|]+) \|", text, re.MULTILINE)
+    assert words == sorted(words)
+    for word in (*JobStatus, *Phase):
+        assert f"`{word}`" in text

@@ -2,8 +2,10 @@
 
 import ast
 import os
+import re
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import exporter
@@ -14,6 +16,7 @@ FLOORS = {
     "exporter.errors": 0,
     "exporter.failpoints": 0,
     "exporter.log": 0,
+    "exporter.figures": 0,
     "exporter.secretkey": 0.5,
     "exporter.settings": 1,
     "exporter.model": 1,
@@ -92,6 +95,23 @@ def room(module):
 
 def test_every_room_has_a_floor():
     assert {room(name) for name, _ in modules()} == set(FLOORS)
+
+
+def picture():
+    """Give the rooms on each floor of the picture in the design page, from the top."""
+    page = (ROOT.parent / "docs/design.md").read_text(encoding="utf-8")
+    block = page.partition("```\n")[2].partition("```")[0]
+    for floor in block.split("\n     |\n"):
+        names = re.split(r" {3,}", floor.splitlines()[0])[0].split()
+        yield [f"exporter.{name.removesuffix('/')}" for name in names]
+
+
+def test_every_room_is_in_the_picture_of_the_house_on_its_floor():
+    floors = list(picture())
+    assert sorted(room for rooms in floors for room in rooms) == sorted(set(FLOORS) - {"exporter"})
+    heights = [{FLOORS[room] for room in rooms} for rooms in floors]
+    wrong = [(above, below) for above, below in pairwise(heights) if min(above) <= max(below)]
+    assert not wrong, floors
 
 
 def test_imports_point_strictly_down():

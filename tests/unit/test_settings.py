@@ -97,3 +97,10 @@ def test_postgres_urls_are_taken_in_all_three_spellings(load):
 def test_every_setting_becomes_a_field(load):
     settings = load()
     assert all(hasattr(settings, name.lower()) for name in SETTINGS)
+
+
+@pytest.mark.parametrize("folder", ["/proc/nowhere", "{file}"])
+def test_an_instance_folder_that_cannot_be_made_is_named(tmp_path, folder):
+    (tmp_path / "file").touch()
+    with pytest.raises(SettingInvalid, match=r"EXPORTER_INSTANCE_PATH=.*a folder that can be made"):
+        load_settings({"EXPORTER_INSTANCE_PATH": folder.format(file=tmp_path / "file")})

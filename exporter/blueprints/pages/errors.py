@@ -1,16 +1,13 @@
 """A fault as a page: what happened, and the way on. An expired session leads to the log-in and back."""
 
 import json
-import logging
 
-from flask import Response, g, request, url_for
+from flask import Response, request, url_for
 from werkzeug.exceptions import HTTPException
 
 from exporter import errors
-from exporter.blueprints.errors import SENTENCES, status_for
+from exporter.blueprints.errors import SENTENCES, note_fault, note_refusal
 from exporter.blueprints.pages.base import bp, by_htmx, page, see
-
-log = logging.getLogger(__name__)
 
 
 @bp.errorhandler(errors.NotSignedIn)
@@ -30,7 +27,7 @@ def _known(error: errors.ExporterError) -> Response:
     if type(error) is errors.ExporterError:
         return _unexpected(error)
     told = "; ".join(sentences(error.errors)) if isinstance(error, errors.Invalid) else error.message
-    response = _refusal(told, status_for(type(error)))
+    response = _refusal(told, note_refusal(error))
     if isinstance(error, errors.Later):
         response.headers["Retry-After"] = str(error.retry_after)
     return response
@@ -45,9 +42,7 @@ def _http(error: HTTPException) -> Response | HTTPException:
 
 @bp.errorhandler(Exception)
 def _unexpected(error: Exception) -> Response:
-    request_id = g.get("request_id", "")
-    log.error("request %s met an unexpected fault", request_id, exc_info=error)
-    return _refusal(f"Internal server error. Tell an admin this request id: {request_id}", 500)
+    return _refusal(note_fault(error), 500)
 
 
 def _refusal(sentence: str, status: int) -> Response:
