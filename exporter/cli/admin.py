@@ -93,9 +93,10 @@ def _findings(parts: "Services") -> Iterator[tuple[str, str]]:
 
 def _store(parts: "Services") -> tuple[str, str]:
     try:
+        parts.artifacts.prepare()
         free = parts.artifacts.free_bytes()
     except StoreAway as exc:
-        return WRONG, f"store: {parts.settings.storage_url} cannot be used: {exc.facts['reason']}"
+        return WRONG, f"store: {parts.artifacts.shown} cannot be used: {exc.facts['reason']}"
     if not parts.artifacts.has_room():
         return WRONG, f"store: only {free:,} bytes free, below MIN_FREE_BYTES: free some disk space"
-    return OK, f"store: {parts.settings.storage_url}, {free:,} bytes free"
+    return OK, f"store: {parts.artifacts.shown}, {free:,} bytes free"

@@ -15,6 +15,7 @@ FLOORS = {
     "exporter.failpoints": 0,
     "exporter.log": 0,
     "exporter.secretkey": 0.5,
+    "exporter.storageurl": 0.5,
     "exporter.settings": 1,
     "exporter.model": 1,
     "exporter.storage": 2,
