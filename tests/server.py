@@ -93,9 +93,9 @@ class Server:
 
 
 @contextmanager
-def serving(instance, shop) -> Iterator[Server]:
+def serving(instance, shop, **environ: str) -> Iterator[Server]:
     """Serve the instance, with the admin ada and the shop as a datasource."""
-    server = Server(instance)
+    server = Server(instance, **environ)
     assert server.command("users", "create", "ada", "--admin", stdin="pw\n").returncode == 0
     server.token = server.command("tokens", "create", "ada").stdout.strip()
     server.start()
