@@ -99,4 +99,5 @@ def _store(parts: "Services") -> tuple[str, str]:
         return WRONG, f"store: {parts.artifacts.shown} cannot be used: {exc.facts['reason']}"
     if not parts.artifacts.has_room():
         return WRONG, f"store: only {free:,} bytes free, below MIN_FREE_BYTES: free some disk space"
-    return OK, f"store: {parts.artifacts.shown}, {free:,} bytes free"
+    where = f" in {parts.settings.storage_path}" if parts.settings.bucket is not None else ""
+    return OK, f"store: {parts.artifacts.shown}, {free:,} bytes free{where}"

@@ -1,5 +1,7 @@
 """Addresses at which a bucket hands out one object to whoever has them, for a few minutes."""
 
+import os
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
@@ -8,6 +10,12 @@ from exporter.storage.staging import RETRY_AFTER_SECONDS
 from exporter.storageurl import S3Address
 
 VALID_SECONDS = 300
+ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
+
+
+def _regions() -> Iterator[str]:
+    """Give what the environment says, in the order of pyarrow's client."""
+    return (os.environ[name] for name in ("AWS_DEFAULT_REGION", "AWS_REGION") if name in os.environ)
 
 
 class Presigner:
@@ -40,10 +48,11 @@ class Presigner:
         from botocore.config import Config
         from botocore.session import get_session
 
-        style = "path" if self._address.endpoint else "virtual"
+        own = self._address.endpoint or any(name in os.environ for name in ENDPOINTS)
+        style = "path" if own else "virtual"  # as pyarrow's client does
         return get_session().create_client(
             "s3",
-            region_name=self._address.region,
+            region_name=self._address.region or next(_regions(), None),
             endpoint_url=self._address.endpoint,
             config=Config(signature_version="s3v4", s3={"addressing_style": style}),
         )

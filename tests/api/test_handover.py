@@ -8,6 +8,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from exporter.cli.rest import Client
+from exporter.errors import StoreRefused
+from exporter.storage.presigning import Presigner
+from exporter.storageurl import parse_s3_url
 from tests.objectstore import CREDENTIALS, SECRET
 from tests.server import serving
 
@@ -132,3 +135,30 @@ def test_only_who_comes_through_the_proxy_is_left_to_it(admin, job, url):
 def test_a_file_that_is_gone_is_a_410_and_not_left_to_the_proxy(admin, job, url, services):
     services.artifacts.delete(f"{job['id']}-1")
     assert admin.get(url, environ_base={"REMOTE_ADDR": "10.0.0.1"}).status_code == 410
+
+
+@pytest.mark.parametrize(
+    ("url", "environ", "start"),
+    [
+        ("s3://acme/p?region=eu-west-1", {}, "https://acme.s3.eu-west-1.amazonaws.com/p/key?"),
+        ("s3://acme", {"AWS_REGION": "eu-west-2"}, "https://acme.s3.eu-west-2.amazonaws.com/key?"),
+        ("s3://acme/p", {"AWS_ENDPOINT_URL": "http://minio:9000"}, "http://minio:9000/acme/p/key?"),
+        ("s3://acme/p?endpoint_override=minio:9000", {}, "https://minio:9000/acme/p/key?"),
+    ],
+)
+def test_an_address_is_in_the_words_of_the_store(monkeypatch, url, environ, start):
+    for name, value in {**CREDENTIALS, **environ}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    signed = Presigner(parse_s3_url(url)).url("key", disposition="attachment", content_type="text/csv")
+    assert signed.startswith(start)
+    assert SECRET not in signed
+
+
+def test_without_credentials_no_address_is_given(monkeypatch, tmp_path):
+    for name in CREDENTIALS:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(StoreRefused, match="NoCredentialsError"):
+        Presigner(parse_s3_url("s3://b?region=r")).url("key", disposition="a", content_type="b")
