@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from exporter.errors import DatabaseAway, ExporterError
+from exporter.errors import DatabaseAway, ExporterError, StoreAway
 from exporter.jobs.cancel import Reason
 from exporter.jobs.dispatcher import Dispatcher
 from exporter.jobs.executors import Executor
@@ -177,6 +177,13 @@ class Engine:
         if self._dispatcher is not None:
             self._dispatcher.notify()
 
+    def _sweep(self) -> None:
+        """Put a sweep off where the store is away: waiting for it, the reaper would take itself for asleep."""
+        try:
+            self._parts.sweeper.sweep()
+        except StoreAway as exc:
+            log.warning("the sweep was put off: %s", exc.message)
+
     def _keep_house(self, keep_time: bool) -> None:
         """Reap, and `keep_time`, about four times a lease; sweep every few minutes, and at once at the start."""
         next_sweep = time.monotonic()
@@ -186,7 +193,7 @@ class Engine:
                 if keep_time:
                     self._parts.tick()
                 if time.monotonic() >= next_sweep:
-                    self._parts.sweeper.sweep()
+                    self._sweep()
                     next_sweep = time.monotonic() + SWEEP_SECONDS
             except DatabaseAway:
                 log.warning("housekeeping was put off: the app database does not answer")

@@ -130,6 +130,15 @@ def test_what_no_row_refers_to_is_swept_when_it_is_old_enough(
     assert left() == sorted(["team/deeper/x", "team/holiday.jpg", f"team/{job['id']}-1"])
 
 
+def test_a_sweep_of_a_bucket_that_is_away_is_put_off(services, objectstore, caplog):
+    with objectstore.failing(refusal(503, "SlowDown", methods={"GET"})):
+        services.engine.start()
+        eventually(lambda: "the sweep was put off" in caplog.text)
+        services.engine.stop(grace=0)
+    assert "unexpected fault" not in caplog.text
+    assert caplog.text.count("the sweep was put off") == 1
+
+
 def test_a_sweep_leaves_alone_what_is_being_uploaded(admin, source, services, monkeypatch):
     monkeypatch.setattr(objects, "YOUNG", timedelta(0))
     for place in ("batch", "upload_part", "uploaded", "before_complete"):

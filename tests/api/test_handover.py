@@ -67,6 +67,13 @@ def test_a_presigned_download_is_sent_on_to_the_bucket(admin, job, url):
 
 
 @pytest.mark.usefixtures("presigned")
+def test_the_api_describes_that_it_sends_on(admin, url):
+    paths = admin.get("openapi.json").json["paths"]
+    responses = paths["/data-tools/api/v1/exports/{job_id}/download/"]["get"]["responses"]
+    assert set(responses["302"]["headers"]) == {"Location", "ETag"} <= set(admin.get(url).headers.keys())
+
+
+@pytest.mark.usefixtures("presigned")
 def test_what_a_bucket_cannot_answer_is_answered_here(admin, job, url):
     etag = f'"{job["checksum"]["value"]}"'
     head = admin.http.head("/data-tools/api/v1/" + url)
