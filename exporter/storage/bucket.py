@@ -104,7 +104,8 @@ class Bucket:
     def upload(self, key: str, file: BinaryIO, patience: Patience) -> str:
         """Upload what is left of `file`; give the ETag that S3 makes of it where it does not encrypt by KMS.
 
-        Raises StoreAway or what `patience` does, and then has tried to leave nothing.
+        Raises StoreAway or what `patience` does. What is given up cannot be aborted, only finished: the caller
+        then deletes a short object.
         """
         with asking():
             stream = self._client.open_output_stream(self._path(key))
@@ -113,16 +114,10 @@ class Bucket:
             with asking():
                 stream.close()
         except BaseException:
-            self._give_up(stream, key)
+            with suppress(NoObject, StoreAway), asking():
+                stream.close()
             raise
         return tag
-
-    def _give_up(self, stream: Any, key: str) -> None:
-        """Finish what cannot be aborted, and remove it."""
-        with suppress(NoObject, StoreAway), asking():
-            stream.close()
-        with suppress(StoreAway):
-            self.delete(key)
 
     def _path(self, key: str) -> str:
         return f"{self._address.folder}/{key}"
