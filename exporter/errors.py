@@ -289,6 +289,12 @@ class StoreAway(Unavailable):
     code = "store_away"
 
 
+class StoreRefused(StoreAway):
+    """STORAGE_URL: the store of files cannot be used: {reason}"""
+
+    code = "store_refused"
+
+
 class OwnerDisabled(ExporterError):
     """The schedule's owner may no longer sign in"""
 
@@ -368,7 +374,7 @@ class DiskFull(ExportFailed):
 
 
 class StoreFailed(ExportFailed):
-    """The server could not write the file: {reason}. Retry it, or ask an admin to look at the disk."""
+    """The server could not write the file: {reason}. Retry it, or ask an admin to look at the store."""
 
     code = "store_failed"
 

@@ -163,7 +163,10 @@ class Attempt:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One export job as its row tells it. `options` are complete; `artifact` is the store's key of the file."""
+    """One export job as its row tells it. `options` are complete; `artifact` is the store's key of the file.
+
+    `artifact_tag` is what the store called the file when it arrived, where the store has such names.
+    """
 
     id: str
     owner_id: str
@@ -185,6 +188,7 @@ class Job:
     file_name: str | None
     checksum: str | None
     artifact: str | None
+    artifact_tag: str | None
     warnings: tuple[Mapping[str, Any], ...]
     receipt: Mapping[str, Any] | None
     error_code: str | None
@@ -218,6 +222,7 @@ class Outcome:
     """What a finished attempt publishes with its file."""
 
     artifact: str
+    artifact_tag: str | None = None
     file_name: str
     file_size: int
     checksum: str

@@ -4,16 +4,18 @@ Each comes from the environment (`EXPORTER_<NAME>`) or from `config.toml` in the
 """
 
 import difflib
+import importlib.util
 import os
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from exporter import secretkey
+from exporter import secretkey, storageurl
 from exporter.errors import SettingInvalid
 
 PREFIX = "EXPORTER_"
@@ -21,6 +23,14 @@ PREFIX = "EXPORTER_"
 FOREIGN_NAMES = frozenset({"SERVER", "TOKEN"})
 FOREIGN_PREFIXES = ("TEST_", "REQUIRE_")
 MIB = 1024 * 1024
+
+
+class Handover(StrEnum):
+    """How a download leaves the server: DIRECT through it, ACCEL by the nginx before it, PRESIGNED by the bucket."""
+
+    DIRECT = "direct"
+    ACCEL = "x-accel-redirect"
+    PRESIGNED = "presigned"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +42,7 @@ class Settings:
     previous_secret_key: str | None
     database_url: str
     storage_url: str
+    downloads: str
     executor: str
     workers: int
     max_pending: int
@@ -65,7 +76,14 @@ class Settings:
 
     @property
     def storage_path(self) -> Path:
+        """The folder where files are written: they rest there too, unless the store is a bucket."""
+        if self.bucket is not None:
+            return self.instance_path / "staged"
         return Path(self.storage_url.removeprefix("file://"))
+
+    @property
+    def bucket(self) -> storageurl.S3Address | None:
+        return storageurl.parse_s3_url(self.storage_url) if self.storage_url.startswith("s3:") else None
 
 
 def _refuse(name: str, value: object, expected: str) -> SettingInvalid:
@@ -125,10 +143,18 @@ def _is_address(url: str) -> bool:
 
 
 def _storage_url(name: str, value: object) -> str:
+    """Echo no value: somebody may have put a secret into it."""
     text = str(value)
     if text.startswith("file:///"):
         return text
-    raise _refuse(name, text, "file:///absolute/folder")
+    scheme = text.partition("://")[0] + "://…"
+    try:
+        if text.startswith("s3://"):
+            storageurl.parse_s3_url(text)
+            return text
+    except ValueError as exc:
+        raise _refuse(name, scheme, str(exc)) from None
+    raise _refuse(name, scheme, storageurl.EXPECTED)
 
 
 def _choice(*words: str) -> Callable[[str, object], str]:
@@ -175,6 +201,7 @@ SETTINGS: Mapping[str, tuple[_Parser, _Default]] = {
     "PREVIOUS_SECRET_KEY": (_text, secretkey.previous),
     "DATABASE_URL": (_database_url, lambda instance: f"sqlite:///{instance / 'exporter.sqlite3'}"),
     "STORAGE_URL": (_storage_url, lambda instance: f"file://{instance / 'exports'}"),
+    "DOWNLOADS": (_choice(*Handover), lambda _: Handover.DIRECT),
     "EXECUTOR": (_choice("threads"), lambda _: "threads"),
     "WORKERS": (_whole(1), lambda _: max(2, os.cpu_count() or 1)),
     "MAX_PENDING": (_whole(1), lambda _: 1000),
@@ -228,7 +255,22 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         name.lower(): parse(name, values[name]) if name in values else default(instance)
         for name, (parse, default) in SETTINGS.items()
     }
-    return Settings(instance_path=instance, **parsed)
+    settings = Settings(instance_path=instance, **parsed)
+    _check_downloads(settings)
+    return settings
+
+
+def _check_downloads(settings: Settings) -> None:
+    """Raise SettingInvalid where DOWNLOADS fits neither the store nor what stands before the server."""
+    how = settings.downloads
+    if how == Handover.PRESIGNED and settings.bucket is None:
+        raise _refuse("DOWNLOADS", how, "that needs an s3:// store in STORAGE_URL")
+    if how == Handover.PRESIGNED and not importlib.util.find_spec("botocore"):
+        raise _refuse("DOWNLOADS", how, "that needs botocore: pip install 'exporter[s3]'")
+    if how == Handover.ACCEL and settings.bucket is not None:
+        raise _refuse("DOWNLOADS", how, "that needs a file:// store in STORAGE_URL")
+    if how == Handover.ACCEL and not settings.trusted_proxies:
+        raise _refuse("DOWNLOADS", how, "that needs the nginx named in TRUSTED_PROXIES")
 
 
 def _make_instance(folder: Path) -> None:

@@ -28,15 +28,19 @@ from exporter.schedules.scheduler import Scheduler
 from exporter.schedules.service import ScheduleService
 from exporter.settings import Settings
 from exporter.sources.registry import SourceLimits
-from exporter.storage.artifacts import LocalStore, StoreLimits
+from exporter.storage.artifacts import LocalStore
 from exporter.storage.audit import AuditStore
+from exporter.storage.bucket import Bucket
 from exporter.storage.database import Database
 from exporter.storage.datasources import DatasourceStore
 from exporter.storage.jobs import JobStore
 from exporter.storage.logins import LoginFailureStore
+from exporter.storage.objects import S3Store
+from exporter.storage.presigning import Presigner
 from exporter.storage.room import QueueLimits
 from exporter.storage.schedules import ScheduleStore
 from exporter.storage.secrets import Vault, setup_code
+from exporter.storage.staging import Store, StoreLimits
 from exporter.storage.templates import TemplateStore
 from exporter.storage.transitions import JobTransitions
 from exporter.storage.users import TokenStore, UserStore
@@ -60,7 +64,8 @@ class Services:
     previews: PreviewService
     schedules: ScheduleService
     scheduler: Scheduler
-    artifacts: LocalStore
+    artifacts: Store
+    signer: Presigner | None
     sweeper: Sweeper
     engine: Engine
     figures: Figures
@@ -72,7 +77,7 @@ class _Stores:
     database: Database
     jobs: JobStore
     transitions: JobTransitions
-    artifacts: LocalStore
+    artifacts: Store
 
 
 def build_services(
@@ -123,6 +128,7 @@ def build_services(
         schedules=ScheduleService(schedules, checker, clock),
         scheduler=scheduler,
         artifacts=stores.artifacts,
+        signer=Presigner(settings.bucket) if settings.bucket is not None else None,
         sweeper=sweeper,
         engine=Engine(parts),
         figures=figures,
@@ -137,8 +143,14 @@ def _stores(settings: Settings, database: Database) -> _Stores:
         database=database,
         jobs=jobs,
         transitions=JobTransitions(database),
-        artifacts=LocalStore(settings.storage_path, limits, kept=lambda: bool(jobs.artifacts())),
+        artifacts=_artifacts(settings, limits, jobs),
     )
+
+
+def _artifacts(settings: Settings, limits: StoreLimits, jobs: JobStore) -> Store:
+    if settings.bucket is not None:
+        return S3Store(Bucket(settings.bucket), settings.storage_path, limits)
+    return LocalStore(settings.storage_path, limits, kept=lambda: bool(jobs.artifacts()))
 
 
 def _datasources(settings: Settings, stores: _Stores, clock: Callable[[], datetime]) -> DatasourceService:

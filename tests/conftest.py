@@ -18,7 +18,7 @@ from exporter.storage import secrets
 from exporter.wiring import Services
 from tests.client import Client
 
-pytest_plugins = ["tests.postgres_server"]
+pytest_plugins = ["tests.postgres_server", "tests.objectstore"]
 
 PASSWORD = "correct horse battery staple"
 

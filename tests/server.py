@@ -23,7 +23,8 @@ INTERRUPTIBLE = (
 class Server:
     """A server on a free port, and a client with an admin's token."""
 
-    def __init__(self, instance, **environ):
+    def __init__(self, instance, options=(), **environ):
+        self.options = options
         self.environ = {
             **{name: value for name, value in os.environ.items() if not name.startswith("EXPORTER_")},
             "EXPORTER_INSTANCE_PATH": str(instance),
@@ -41,7 +42,7 @@ class Server:
 
     def start(self):
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "exporter", "serve", "--port", "0"],
+            [sys.executable, "-m", "exporter", "serve", "--port", "0", *self.options],
             env=self.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         line = self.process.stdout.readline()
@@ -93,9 +94,9 @@ class Server:
 
 
 @contextmanager
-def serving(instance, shop, **environ) -> Iterator[Server]:
+def serving(instance, shop, *, options=(), **environ) -> Iterator[Server]:
     """Serve the instance, with the admin ada and the shop as a datasource."""
-    server = Server(instance, **environ)
+    server = Server(instance, options, **environ)
     assert server.command("users", "create", "ada", "--admin", stdin="pw\n").returncode == 0
     server.token = server.command("tokens", "create", "ada").stdout.strip()
     server.start()

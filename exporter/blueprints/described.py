@@ -18,7 +18,8 @@ class Operation:
 
     `refuses` are the errors of this call alone: what every call of its kind may meet is added to them. `media`
     takes the envelope's place: the media types of an answer that is no JSON of ours. `conditional` means that
-    If-None-Match is obeyed, `ranged` that Range and If-Range are, and that HEAD is worth a line of its own.
+    If-None-Match is obeyed, `ranged` that Range and If-Range are, and that HEAD is worth a line of its own. `sent_on`
+    says when a GET may be answered with a 302.
     """
 
     summary: str
@@ -34,6 +35,7 @@ class Operation:
     media: Callable[[], tuple[str, ...]] | None = None
     conditional: bool = False
     ranged: bool = False
+    sent_on: str = ""
     request_example: Mapping[str, Any] | None = None
     answer_example: Mapping[str, Any] | None = None
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import BufferedReader
 from itertools import product
-from typing import BinaryIO
+from typing import BinaryIO, cast
 from urllib.parse import quote
 
 from flask import Response, request
@@ -17,6 +18,32 @@ DECIDING_OPTIONS = ("compression", "layout", "encoding")  # what a file's media 
 
 
 @dataclass(frozen=True, kw_only=True)
+class Attachment:
+    """What is handed out: `etag` is the file's sha256."""
+
+    size: int
+    etag: str
+    name: str
+    content_type: str
+
+    @property
+    def disposition(self) -> str:
+        plain = "".join(c if c.isascii() and c.isprintable() and c not in '"\\%;' else "_" for c in self.name)
+        return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(self.name, safe='')}"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {
+            "ETag": f'"{self.etag}"',
+            "Accept-Ranges": "bytes",
+            "Cache-Control": "private, no-store",
+            "Content-Disposition": self.disposition,
+            "Content-Security-Policy": "sandbox; default-src 'none'",
+            "X-Content-Type-Options": "nosniff",
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
 class Window:
     """The part of a file that is sent, in bytes."""
 
@@ -24,37 +51,37 @@ class Window:
     length: int
 
 
-def file_response(file: BinaryIO, *, size: int, etag: str, name: str, content_type: str) -> Response:
-    """Answer with `file`, obeying If-None-Match, If-Range and Range. Raises RangeUnsatisfiable.
+def file_response(file: BinaryIO, what: Attachment) -> Response:
+    """Answer with `file`, obeying If-None-Match, If-Range and Range. Raises RangeUnsatisfiable, StoreAway.
 
     A range is a seeked file in the server's own file wrapper: a generator would hold a server thread for as long
     as a slow client takes.
     """
-    headers = {
-        "ETag": f'"{etag}"',
-        "Accept-Ranges": "bytes",
-        "Cache-Control": "private, no-store",
-        "Content-Disposition": _disposition(name),
-        "Content-Security-Policy": "sandbox; default-src 'none'",
-        "X-Content-Type-Options": "nosniff",
-    }
     try:
-        if request.if_none_match.contains_weak(etag):
-            file.close()
-            return Response(status=304, headers=headers)
-        window = _window(size, etag)
+        return _answer(file, what)
     except BaseException:
         file.close()
         raise
-    part = window or Window(start=0, length=size)
-    response = Response(
-        _body(file, part), headers=headers, content_type=content_type, direct_passthrough=True
-    )
+
+
+def unchanged(what: Attachment) -> bool:
+    """Tell whether the client has this very file already."""
+    return request.if_none_match.contains_weak(what.etag)
+
+
+def _answer(file: BinaryIO, what: Attachment) -> Response:
+    if unchanged(what):
+        file.close()
+        return Response(status=304, headers=what.headers)
+    window = _window(what.size, what.etag)
+    part = window or Window(start=0, length=what.size)
+    body = _body(file, part)
+    response = Response(body, headers=what.headers, content_type=what.content_type, direct_passthrough=True)
     response.headers["Content-Length"] = str(part.length)
     if window is not None:
         response.status_code = 206
         end = part.start + part.length - 1
-        response.headers["Content-Range"] = f"bytes {part.start}-{end}/{size}"
+        response.headers["Content-Range"] = f"bytes {part.start}-{end}/{what.size}"
     return response
 
 
@@ -94,20 +121,26 @@ def _body(file: BinaryIO, part: Window) -> "Iterator[bytes]":
     if request.method == "HEAD":
         file.close()
         return iter(())
-    if wrapper is not None:
+    if not _on_disk(file):
+        cast("BufferedReader", file).peek(1)  # a bucket that does not answer is told before the first byte
+    elif wrapper is not None:
         wrapped: Iterator[bytes] = wrapper(file, BLOCK_BYTES)
         return wrapped
     return _blocks(file, part.length)
 
 
+def _on_disk(file: BinaryIO) -> bool:
+    """Tell whether a server may read it in the thread that all connections share."""
+    try:
+        file.fileno()
+    except OSError:
+        return False
+    return True
+
+
 def _blocks(file: BinaryIO, length: int) -> Iterator[bytes]:
-    """Serve under a server without a file wrapper."""
+    """Serve from a bucket, or under a server without a file wrapper."""
     with file:
         while length > 0 and (block := file.read(min(BLOCK_BYTES, length))):
             length -= len(block)
             yield block
-
-
-def _disposition(name: str) -> str:
-    plain = "".join(c if c.isascii() and c.isprintable() and c not in '"\\%;' else "_" for c in name)
-    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"

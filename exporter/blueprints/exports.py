@@ -12,7 +12,8 @@ from exporter.blueprints.audited import audited, current_deed
 from exporter.blueprints.body import json_object, load, query_arguments, read
 from exporter.blueprints.context import answer, current_user, services
 from exporter.blueprints.described import describes
-from exporter.blueprints.download import file_response, media_types
+from exporter.blueprints.download import Attachment, media_types
+from exporter.blueprints.handover import hand_over
 from exporter.blueprints.paging import pagination
 from exporter.blueprints.schemas import ExportRequestSchema, JobListSchema
 from exporter.blueprints.shown import owners_of, shown
@@ -167,19 +168,20 @@ def retry(job_id: str) -> Response:
     gives=("Content-Disposition", "Accept-Ranges"),
     conditional=True,
     ranged=True,
+    sent_on="The file is at `Location` for a few minutes, where the server's `DOWNLOADS` is `presigned`",
     refuses=(JobNotFound, JobNotCompleted, ArtifactExpired, ArtifactGone, StoreAway),
 )
 def download(job_id: str) -> Response:
     job = _asked(job_id)
     file = services().jobs.open_file(job)
     content_type = registry.FORMATS[job.format].content_type(job.options)
-    return file_response(
-        file,
+    what = Attachment(
         size=job.file_size or 0,
         etag=job.checksum or "",
         name=job.file_name or job.id,
         content_type=content_type,
     )
+    return hand_over(file, job, what)
 
 
 @bp.get("/<job_id>/receipt/")

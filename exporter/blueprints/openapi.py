@@ -55,7 +55,7 @@ HEADERS: Mapping[str, tuple[str, dict[str, Any]]] = MappingProxyType(
         ),
         "If-Range": ("An ETag: the range is sent only of that very file", {"type": "string"}),
         "ETag": ("The tag of this state", {"type": "string"}),
-        "Location": ("The path of what was created", {"type": "string"}),
+        "Location": ("The path of what was created, or where the file is", {"type": "string"}),
         "Retry-After": ("Seconds until another try makes sense", {"type": "integer", "minimum": 0}),
         "WWW-Authenticate": ("How to sign in", {"type": "string"}),
         "Content-Range": ("Which bytes these are, of how many", {"type": "string"}),
@@ -146,6 +146,8 @@ def _responses(rule: Rule, operation: Operation, method: str) -> Iterator[tuple[
         yield _response(status, HTTPStatus(status).phrase, (*gives, *location), content)
     if operation.ranged:
         yield _response(206, "The range that was asked for", (*gives, "Content-Range"), content)
+    if operation.sent_on and method == "GET":
+        yield _response(302, operation.sent_on, ("Location", "ETag"), None)
     if operation.conditional:
         yield _response(304, "It is still the same", gives, None)
     for status, sentences in sorted(_refusals(rule, operation, method).items()):

@@ -8,6 +8,11 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 
+PROXIED = (
+    "exporter.proxied"  # in the environ of what came through a proxy of ours; no client can put it there
+)
+
+
 class TrustedProxies:
     """WSGI middleware: takes X-Forwarded-For and X-Forwarded-Proto of the addresses in `networks`."""
 
@@ -17,6 +22,7 @@ class TrustedProxies:
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         if self._trusts(environ.get("REMOTE_ADDR", "")):
+            environ[PROXIED] = True
             environ["REMOTE_ADDR"] = self._client(environ)
             scheme = _last(environ.get("HTTP_X_FORWARDED_PROTO", "")).lower()
             if scheme in {"http", "https"}:

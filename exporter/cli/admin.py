@@ -106,13 +106,12 @@ def _database(parts: "Services") -> tuple[str, str]:
 
 def _store(parts: "Services") -> tuple[str, str]:
     try:
+        parts.artifacts.prepare()
         free = parts.artifacts.free_bytes()
         parts.artifacts.stage("doctor").discard()
     except (StoreAway, StoreFailed, DiskFull) as exc:
-        return (
-            WRONG,
-            f"store: {parts.settings.storage_url} cannot be used: {exc.facts.get('reason', exc.message)}",
-        )
+        return WRONG, f"store: {parts.artifacts.shown} cannot be used: {exc.facts.get('reason', exc.message)}"
     if not parts.artifacts.has_room():
         return WRONG, f"store: only {free:,} bytes free, below MIN_FREE_BYTES: free some disk space"
-    return OK, f"store: {parts.settings.storage_url}, {free:,} bytes free"
+    where = f" in {parts.settings.storage_path}" if parts.settings.bucket is not None else ""
+    return OK, f"store: {parts.artifacts.shown}, {free:,} bytes free{where}"

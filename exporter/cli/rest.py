@@ -5,7 +5,7 @@ import json
 import socket
 import ssl
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -108,7 +108,7 @@ class Client:
 
     def blocks(self, path: str) -> Iterator[bytes]:
         """Give a body piece by piece. It may end too early without a word: whoever knows the size checks it."""
-        with self._answer("GET", path) as answer:
+        with self._answer("GET", path, onward=True) as answer:
             while block := answer.read(BLOCK_BYTES):
                 yield block
 
@@ -120,8 +120,12 @@ class Client:
         *,
         body: Document | None = None,
         headers: Mapping[str, str] | None = None,
+        onward: bool = False,
     ) -> Iterator[http.client.HTTPResponse]:
-        """Give an answer of success, or a 304; a connection that breaks while it is read is ServerAway too."""
+        """Give an answer of success, or a 304; a connection that breaks while it is read is ServerAway too.
+
+        `onward` goes where the server says that the file is.
+        """
         request = Request(  # noqa: S310 - `server_url` lets http and https pass, nothing else
             f"{self.server}{API}/{path}",
             method=method,
@@ -135,7 +139,10 @@ class Client:
             },
         )
         try:
-            with self._opener.open(request, timeout=TIMEOUT_SECONDS) as answer:
+            with ExitStack() as opened:
+                answer = opened.enter_context(self._opener.open(request, timeout=TIMEOUT_SECONDS))
+                if onward and (elsewhere := _elsewhere(answer)):
+                    answer = opened.enter_context(self._opener.open(elsewhere, timeout=TIMEOUT_SECONDS))
                 if answer.status >= http.HTTPStatus.MULTIPLE_CHOICES and answer.status != NOT_MODIFIED:
                     raise self._refusal(answer)
                 yield answer
@@ -166,6 +173,18 @@ class Client:
         if not isinstance(value, dict) or "success" not in value:
             raise NotExporter(server=self.server, reason=otherwise)
         return value
+
+
+def _elsewhere(answer: http.client.HTTPResponse) -> Request | None:
+    """Give the request for a file that lies in a bucket, without the token: its address alone opens it.
+
+    A redirect that names the file by its ETag is Exporter's own; others are not followed.
+    """
+    location = answer.headers.get("Location", "")
+    ours = answer.status == http.HTTPStatus.FOUND and "ETag" in answer.headers
+    if not ours or urlsplit(location).scheme not in {"http", "https"}:
+        return None
+    return Request(location, headers={"User-Agent": f"exporter/{__version__}"})  # noqa: S310 - looked at above
 
 
 def server_url(text: str) -> str:

@@ -11,6 +11,7 @@ import click
 
 from exporter import log
 from exporter.cli.base import Verb, check_schema, services, set_up_schema
+from exporter.errors import StoreAway, StoreRefused
 
 if TYPE_CHECKING:
     from exporter.wiring import Services
@@ -43,6 +44,7 @@ def serve(host: str, port: int, threads: int) -> None:
     if parts.settings.embedded:
         set_up_schema()
     check_schema()
+    _check_store(parts)
     parts.engine.start()
     server = _server(parts, host, port, threads)
     if parts.accounts.needs_admin():
@@ -77,12 +79,28 @@ def _server(parts: "Services", host: str, port: int, threads: int) -> Any:
             clear_untrusted_proxy_headers=False,  # the app itself believes TRUSTED_PROXIES alone
             max_request_header_size=HEADER_BYTES,
             max_request_body_size=parts.settings.max_content_length * BODY_SLACK,
+            **_buffering(parts),
         )
     except OSError as exc:
         parts.engine.stop(grace=0)
         raise click.ClickException(f"Cannot listen on {host}:{port}: {exc.strerror}") from exc
     server.channel_class = StrictChannel
     return server
+
+
+def _buffering(parts: "Services") -> dict[str, int]:
+    """Let what comes from a bucket wait in a temporary file for a slow client, who would else hold a thread."""
+    return {"outbuf_high_watermark": sys.maxsize} if parts.settings.bucket is not None else {}
+
+
+def _check_store(parts: "Services") -> None:
+    """Stop where no time mends the store; one that is only away now will be back."""
+    try:
+        parts.artifacts.prepare()
+    except StoreRefused:
+        raise
+    except StoreAway as exc:
+        logger.warning("%s", exc.message)
 
 
 def _serve_until_told(server: Any, parts: "Services") -> None:

@@ -192,6 +192,13 @@ class Engine:
         if self._dispatcher is not None:
             self._dispatcher.notify()
 
+    def _sweep(self) -> None:
+        """Put a sweep off where the store is away: waiting for it, the reaper would take itself for asleep."""
+        try:
+            self._parts.sweeper.sweep()
+        except StoreAway as exc:
+            log.warning("the sweep was put off: %s", exc.message)
+
     def _keep_house(self, keep_time: bool) -> None:
         """Reap, and `keep_time`, about four times a lease; sweep every few minutes, and at once at the start."""
         next_sweep = time.monotonic()
@@ -201,7 +208,7 @@ class Engine:
                 if keep_time:
                     self._parts.tick()
                 if time.monotonic() >= next_sweep:
-                    self._parts.sweeper.sweep()
+                    self._sweep()
                     next_sweep = time.monotonic() + SWEEP_SECONDS
             except (DatabaseAway, StoreAway) as exc:
                 log.warning("housekeeping was put off: %s", exc.message)

@@ -18,7 +18,7 @@ from exporter.jobs.readahead import reading_ahead
 from exporter.model import Phase
 from exporter.query import CompiledQuery
 from exporter.sources.base import Column, Notice, RowEstimate, SchemaBroken, Snapshot, Source
-from exporter.storage.artifacts import StagedFile
+from exporter.storage.staging import Staged
 
 log = logging.getLogger(__name__)
 
@@ -34,14 +34,14 @@ class Work:
     options: Mapping[str, Any]
     include_headers: bool
     file_name: str
-    stage: Callable[[], StagedFile]
+    stage: Callable[[], Staged]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Written:
     """A staged file that is complete but not yet published, and the facts about it."""
 
-    staged: StagedFile
+    staged: Staged
     columns: tuple[Column, ...]
     nulls: Mapping[str, int]
     row_count: int
@@ -112,7 +112,7 @@ def _stage(work: Work, feed: Feed, token: CancelToken, progress: Progress) -> Wr
     return written
 
 
-def _fill(work: Work, feed: Feed, staged: StagedFile, token: CancelToken, progress: Progress) -> Written:
+def _fill(work: Work, feed: Feed, staged: Staged, token: CancelToken, progress: Progress) -> Written:
     request = WriterRequest(
         stream=staged,
         columns=feed.reader.columns,
@@ -170,7 +170,7 @@ def _pump(work: Work, count: _Count, writer: Writer, token: CancelToken, progres
 
 
 def _finished(
-    work: Work, count: _Count, writer: Writer, staged: StagedFile, token: CancelToken, progress: Progress
+    work: Work, count: _Count, writer: Writer, staged: Staged, token: CancelToken, progress: Progress
 ) -> Written:
     token.check()
     progress.phase = Phase.PUBLISHING

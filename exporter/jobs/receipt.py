@@ -8,7 +8,7 @@ from exporter.jobs.pipeline import Work, Written
 from exporter.model import Job
 from exporter.sources.base import Notice
 from exporter.sources.types import exported_type
-from exporter.storage.artifacts import Finished
+from exporter.storage.staging import Finished
 
 
 def instant(moment: datetime | None) -> str | None:

@@ -7,8 +7,8 @@ from datetime import datetime
 
 from exporter.audit import AuditService
 from exporter.failpoints import reach
-from exporter.storage.artifacts import SCRATCH, LocalStore
 from exporter.storage.jobs import JobStore
+from exporter.storage.staging import SCRATCH, Store
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ def orphans(keys: set[str], *, referred: set[str], running: set[str]) -> tuple[s
 
 class Sweeper:
     def __init__(
-        self, jobs: JobStore, artifacts: LocalStore, audit: AuditService, clock: Callable[[], datetime]
+        self, jobs: JobStore, artifacts: Store, audit: AuditService, clock: Callable[[], datetime]
     ) -> None:
         self._jobs = jobs
         self._artifacts = artifacts
@@ -38,7 +38,7 @@ class Sweeper:
 
     def sweep(self, *, dry_run: bool = False) -> Swept:
         """Remove what is due. The store is listed before the rows are read, so that no new file looks orphaned."""
-        keys, staged = self._artifacts.keys(), self._artifacts.staged()
+        keys, staged = self._artifacts.sweepable(), self._artifacts.staged()
         reach("sweep_listed")
         running = {f"{lease.job_id}-{lease.attempt}" for lease in self._jobs.leases()}
         expired = {job.id: job.artifact for job in self._jobs.expired(self._clock()) if job.artifact}

@@ -32,8 +32,8 @@ from exporter.jobs.scratch import lent
 from exporter.model import Datasource, Job, Outcome
 from exporter.query import compile_query, expected_rows
 from exporter.sources.base import Source
-from exporter.storage.artifacts import FULL, Finished, LocalStore
 from exporter.storage.jobs import JobStore
+from exporter.storage.staging import FULL, Finished, Store
 from exporter.storage.transitions import JobTransitions
 
 log = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ class Runner:
         jobs: JobStore,
         transitions: JobTransitions,
         datasources: DatasourceService,
-        artifacts: LocalStore,
+        artifacts: Store,
         pulse: Pulse,
         journal: Journal,
         worker: str,
@@ -144,6 +144,7 @@ class Runner:
         now = self._clock()
         return Outcome(
             artifact=finished.key,
+            artifact_tag=finished.tag,
             file_name=work.file_name,
             file_size=finished.size,
             checksum=finished.sha256,
@@ -290,10 +291,10 @@ class Runner:
 
 
 def _durable(written: Written, token: CancelToken) -> Finished:
-    """Publish the staged file, or remove it. Raises Cancelled, DiskFull or StoreFailed."""
+    """Publish the staged file, or remove it. Raises Cancelled, DiskFull, StoreFailed or StoreAway."""
     try:
         token.check()
-        return written.staged.publish()
+        return written.staged.publish(token)
     except BaseException:
         written.staged.discard()
         raise

@@ -7,11 +7,11 @@ from exporter.errors import DiskFull
 from exporter.failpoints import reach
 from exporter.jobs.cancel import CancelToken
 from exporter.sources.base import Scratch
-from exporter.storage.artifacts import LocalStore
+from exporter.storage.staging import Store
 
 
 @contextmanager
-def lent(artifacts: LocalStore, key: str, token: CancelToken) -> Iterator[Scratch]:
+def lent(artifacts: Store, key: str, token: CancelToken) -> Iterator[Scratch]:
     """Lend a path to an attempt; what it puts there is removed in the end, or swept if its process dies."""
 
     def check(more: int) -> None:

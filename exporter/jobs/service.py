@@ -18,9 +18,9 @@ from exporter.errors import (
 from exporter.failpoints import reach
 from exporter.jobs.requests import Checked, JobRequest, RequestChecker
 from exporter.model import Attempt, Job, JobStatus, NewJob, Page, User
-from exporter.storage.artifacts import LocalStore
 from exporter.storage.jobs import IdempotencyKey, JobQuery, JobStore
 from exporter.storage.room import QueueLimits
+from exporter.storage.staging import Store
 from exporter.storage.transitions import JobTransitions
 from exporter.templates import TemplateService
 
@@ -53,7 +53,7 @@ class JobService:
         transitions: JobTransitions,
         checker: RequestChecker,
         templates: TemplateService,
-        artifacts: LocalStore,
+        artifacts: Store,
         notices: JobNotices,
         limits: QueueLimits,
         clock: Callable[[], datetime],
@@ -153,7 +153,9 @@ class JobService:
         if job.artifact is None:
             raise self._absence(job)
         try:
-            return self._artifacts.open(job.artifact, size=job.file_size or 0, sha256=job.checksum or "")
+            return self._artifacts.open(
+                job.artifact, size=job.file_size or 0, sha256=job.checksum or "", tag=job.artifact_tag
+            )
         except ArtifactGone as exc:
             now = self._again(job)
             if now.artifact is None:  # swept since `job` was read

@@ -23,7 +23,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from exporter.model import JobStatus
 
-SCHEMA_VERSION = "0009"  # the newest migration
+SCHEMA_VERSION = "0010"  # the newest migration
 
 Id = String(36)
 Counter = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up only an INTEGER key
@@ -169,6 +169,7 @@ class JobRow(Base):
     file_name: Mapped[str | None] = mapped_column(Text)
     checksum: Mapped[str | None] = mapped_column(String(64))
     artifact: Mapped[str | None] = mapped_column(Text)
+    artifact_tag: Mapped[str | None] = mapped_column(Text)
     warnings: Mapped[list[Any]]
     receipt: Mapped[dict[str, Any] | None]
     error_code: Mapped[str | None] = mapped_column(String(64))

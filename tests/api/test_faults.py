@@ -11,7 +11,7 @@ from exporter.formats.csv import CsvWriter
 from exporter.model import Role
 from exporter.sources.sqlite.reader import SqliteReader
 from exporter.sources.sqlite.textreader import TableText
-from exporter.storage.artifacts import StoreLimits
+from exporter.storage.staging import StoreLimits
 from exporter.storage.transitions import JobTransitions
 from tests.conftest import sign_in
 

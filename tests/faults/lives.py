@@ -4,6 +4,7 @@ Processes are forked from one that has the program loaded, so that a life costs 
 """
 
 import errno
+import json
 import multiprocessing
 import os
 import resource
@@ -29,6 +30,7 @@ from exporter.jobs import engine, runner
 from exporter.jobs.requests import JobRequest
 from exporter.model import JobStatus
 from exporter.settings import load_settings
+from exporter.storage import objects
 from tests.client import API
 
 for heavy in ("formats.csv", "formats.json", "formats.parquet", "sources.sqlite.source", "app"):
@@ -37,7 +39,8 @@ for heavy in ("formats.csv", "formats.json", "formats.parquet", "sources.sqlite.
 DEADLINE_SECONDS = 60
 ENDED = {JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED}
 UNCOUNTED = {"beat"}  # comes with time and not with work
-TRACE, PROMISES = "trace", "promises"  # files beside the instance folder
+TRACE, PROMISES, ENVIRON = "trace", "promises", "environ"  # files beside the instance folder
+BUCKET_PLACES = {"before_upload", "upload_part", "uploaded", "after_upload"}  # where the store is one
 
 FAULTS: dict[str, Callable[[], BaseException]] = {
     "full disk": lambda: OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)),
@@ -100,7 +103,9 @@ class Life:
 
     def __init__(self, folder: Path, probe: Probe) -> None:
         runner.BACKOFF_SECONDS = 0.0
+        objects.YOUNG = timedelta(0)
         environ = {"INSTANCE_PATH": str(folder / "instance"), "WORKERS": "1", "LEASE_SECONDS": "1"}
+        environ |= _given(folder)
         self.app = create_app(load_settings({f"EXPORTER_{name}": value for name, value in environ.items()}))
         self.parts = self.app.extensions["exporter"]
         self.probe = probe
@@ -168,6 +173,24 @@ class Life:
         finally:
             del self.probe.scripted[place]
             go.set()
+
+
+def _given(folder: Path) -> dict[str, str]:
+    """Read the settings of this folder's lives, and set the variables that are no settings of ours."""
+    path = folder / ENVIRON
+    given = json.loads(path.read_text()) if path.exists() else {}
+    os.environ.update({name: value for name, value in given.items() if name.startswith("AWS_")})
+    return {name: value for name, value in given.items() if not name.startswith("AWS_")}
+
+
+def everything_in_a_bucket(life: Life) -> None:
+    """Do what meets the bucket: put files there, remove them, sweep."""
+    life.parts.engine.start()
+    with suppress(*life.probe.expected):
+        export_and_delete(life)
+    with suppress(*life.probe.expected):
+        life.parts.sweeper.sweep()
+    life.parts.engine.stop(grace=10)
 
 
 def everything(life: Life) -> None:
@@ -304,6 +327,7 @@ def serve(life: Life, port: str = "") -> None:
 
 SCRIPTS = {
     "everything": everything,
+    "everything in a bucket": everything_in_a_bucket,
     "recover": recover,
     "serve": serve,
     **{f"outgrow {name}": partial(outgrow, format_name=name) for name in ("csv", "json", "parquet", "excel")},

@@ -107,7 +107,7 @@ def test_a_disk_that_is_full_at_any_point_fails_the_job_and_leaves_nothing(
 def test_a_disk_with_too_little_room_takes_no_new_job_and_stops_a_running_one(
     admin, source, services, monkeypatch
 ):
-    from exporter.storage.artifacts import StoreLimits
+    from exporter.storage.staging import StoreLimits
 
     low = StoreLimits(min_free=2**62, max_file=None)
     with doing("after_claim", lambda: monkeypatch.setattr(services.artifacts, "_limits", low)):

@@ -18,6 +18,7 @@ FLOORS = {
     "exporter.log": 0,
     "exporter.figures": 0,
     "exporter.secretkey": 0.5,
+    "exporter.storageurl": 0.5,
     "exporter.settings": 1,
     "exporter.model": 1,
     "exporter.storage": 2,

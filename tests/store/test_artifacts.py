@@ -10,7 +10,8 @@ import pytest
 from exporter.errors import ArtifactGone, DiskFull, FileTooLarge, StoreAway, StoreFailed
 from exporter.failpoints import probing
 from exporter.storage import artifacts
-from exporter.storage.artifacts import LocalStore, StoreLimits
+from exporter.storage.artifacts import LocalStore
+from exporter.storage.staging import StoreLimits
 
 NO_LIMITS = StoreLimits(min_free=0, max_file=None)
 
@@ -107,8 +108,8 @@ def test_a_file_is_hashed_once_after_a_start_and_again_when_it_was_touched(
     store, published, tmp_path, monkeypatch
 ):
     hashed = []
-    digest = artifacts._digest
-    monkeypatch.setattr(artifacts, "_digest", lambda file: hashed.append(1) or digest(file))
+    digest = artifacts.digest
+    monkeypatch.setattr(artifacts, "digest", lambda file: hashed.append(1) or digest(file))
     assert opened(store, published) == b"abc"
     assert hashed == []
     restarted = LocalStore(tmp_path / "exports", NO_LIMITS)

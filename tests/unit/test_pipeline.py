@@ -22,7 +22,8 @@ from exporter.query import CompiledQuery
 from exporter.sources.base import Cells, Notice, Statement, TextChunk
 from exporter.sources.limits import SourceLimits
 from exporter.sources.sqlite.source import SqliteSource
-from exporter.storage.artifacts import LocalStore, StoreLimits
+from exporter.storage.artifacts import LocalStore
+from exporter.storage.staging import StoreLimits
 
 ROWS = [(1, "a"), (2, None), (3, "x,\n=1"), (4, "=1"), (5, ""), (None, "null"), (7, "é")]
 

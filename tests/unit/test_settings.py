@@ -1,6 +1,7 @@
 """Settings: parsed once, wrong ones named."""
 
 import stat
+import sys
 
 import pytest
 
@@ -50,6 +51,17 @@ def test_the_secret_key_is_made_once_and_only_its_owner_reads_it(load, tmp_path)
         ("TRUSTED_PROXIES", "10.0.0.1/8"),
         ("AUDIT_DAYS", "-1"),
         ("STORAGE_URL", "ftp://x"),
+        ("STORAGE_URL", "s3://"),
+        ("STORAGE_URL", "s3://AKIA:secretpw@bucket/prefix"),
+        ("STORAGE_URL", "s3://bucket/prefix?secret_key=secretpw"),
+        ("STORAGE_URL", "s3://bucket/a//b"),
+        ("STORAGE_URL", "s3://bucket/prefix#part"),
+        ("STORAGE_URL", "s3://bucket/prefix?region="),
+        ("STORAGE_URL", "s3://bucket/prefix?region"),
+        ("STORAGE_URL", "s3://bucket/prefix?endpoint_override=http://a:secretpw@host"),
+        ("DOWNLOADS", "fast"),
+        ("DOWNLOADS", "presigned"),
+        ("DOWNLOADS", "x-accel-redirect"),
         ("EXECUTOR", "celery"),
         ("LOG_FORMAT", "xml"),
         ("SQLITE_ROOTS", "relative/path"),
@@ -104,3 +116,44 @@ def test_an_instance_folder_that_cannot_be_made_is_named(tmp_path, folder):
     (tmp_path / "file").touch()
     with pytest.raises(SettingInvalid, match=r"EXPORTER_INSTANCE_PATH=.*a folder that can be made"):
         load_settings({"EXPORTER_INSTANCE_PATH": folder.format(file=tmp_path / "file")})
+
+
+@pytest.mark.parametrize(
+    ("url", "folder", "region", "endpoint"),
+    [
+        ("s3://b", "b", None, None),
+        ("s3://b/", "b", None, None),
+        ("s3://b/a/c/", "b/a/c", None, None),
+        ("s3://b/a%20b?region=eu-west-1", "b/a b", "eu-west-1", None),
+        ("s3://b?endpoint_override=minio:9000", "b", None, "https://minio:9000"),
+        ("s3://b?endpoint_override=minio:9000&scheme=http", "b", None, "http://minio:9000"),
+        ("s3://b/p?endpoint_override=http%3A%2F%2Fminio:9000/", "b/p", None, "http://minio:9000"),
+    ],
+)
+def test_a_bucket_is_named_with_its_region_and_endpoint(load, tmp_path, url, folder, region, endpoint):
+    settings = load(STORAGE_URL=url)
+    bucket = settings.bucket
+    assert (bucket.folder, bucket.region, bucket.endpoint) == (folder, region, endpoint)
+    assert settings.storage_path == tmp_path / "i" / "staged"
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"DOWNLOADS": "presigned"}, "an s3:// store"),
+        ({"DOWNLOADS": "x-accel-redirect"}, "TRUSTED_PROXIES"),
+        (
+            {"DOWNLOADS": "x-accel-redirect", "TRUSTED_PROXIES": "127.0.0.1", "STORAGE_URL": "s3://b"},
+            "a file:// store",
+        ),
+    ],
+)
+def test_downloads_that_cannot_work_stop_the_start(load, values, told):
+    with pytest.raises(SettingInvalid, match=told):
+        load(**values)
+
+
+def test_presigned_downloads_say_what_to_install(load, monkeypatch):
+    monkeypatch.setitem(sys.modules, "botocore", None)
+    with pytest.raises(SettingInvalid, match=r"pip install 'exporter\[s3\]'"):
+        load(DOWNLOADS="presigned", STORAGE_URL="s3://b")
