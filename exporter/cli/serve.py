@@ -12,6 +12,7 @@ import click
 from exporter import log
 from exporter.cli.base import Verb, check_schema, services, set_up_schema
 from exporter.errors import StoreAway, StoreRefused
+from exporter.version import __version__
 
 if TYPE_CHECKING:
     from exporter.wiring import Services
@@ -58,7 +59,7 @@ def _invite(server: Any, parts: "Services") -> None:
 
     address = f"http://{server.effective_host}:{server.effective_port}/data-tools/setup/"
     code = setup_code(parts.settings.secret_key)
-    click.echo(f"There is no user yet. Create the admin at {address} with the code {code}", err=True)
+    logger.warning("There is no user yet. Create the admin at %s with the code %s", address, code)
 
 
 def _server(parts: "Services", host: str, port: int, threads: int) -> Any:
@@ -108,21 +109,23 @@ def _serve_until_told(server: Any, parts: "Services") -> None:
 
     It leaves by `os._exit`: a slot that does not let go would otherwise be joined for ever at exit.
     """
-    told = threading.Event()
+    signalled = threading.Event()
 
     def on_signal(number: int, frame: object) -> None:
         del frame
-        if told.is_set():
+        if signalled.is_set():
             logger.warning("second signal %d: stopping at once", number)
             _leave(1)
-        told.set()
+        signalled.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, on_signal)
     threading.Thread(target=server.run, name="exporter-http", daemon=True).start()
-    click.echo(f"Exporter serves http://{server.effective_host}:{server.effective_port}/data-tools/")
+    told = f"http://{server.effective_host}:{server.effective_port}/data-tools/"
+    click.echo(f"Exporter serves {told}")
     sys.stdout.flush()
-    told.wait()
+    logger.info("Exporter %s serves %s", __version__, told)
+    signalled.wait()
     logger.info("stopping: no new exports; running ones have %d s", parts.settings.shutdown_grace_seconds)
     parts.engine.stop(grace=parts.settings.shutdown_grace_seconds)
     server.close()

@@ -8,6 +8,7 @@ import warnings
 import pytest
 
 from exporter import log
+from exporter.version import __version__
 from tests.server import Server
 
 
@@ -65,6 +66,14 @@ def test_a_job_can_be_followed_from_its_request_to_its_end(server):
         ("info", None, 1, " attempt 1 processing"),
         ("warning", None, 1, " attempt 1 failed code=value_unwritable"),
     ]
+
+
+def test_a_server_without_a_user_says_its_version_and_the_code_in_the_same_shape(instance):
+    server = Server(instance, EXPORTER_LOG_FORMAT="json")
+    server.start()
+    invited, serves, *_ = (json.loads(line) for line in server.stop()[1].splitlines())
+    assert "/data-tools/setup/ with the code " in invited["message"]
+    assert serves["message"] == f"Exporter {__version__} serves {server.url}/data-tools/"
 
 
 def lines_size(lines, job):
