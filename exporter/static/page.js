@@ -77,6 +77,10 @@ function localMoments(root) {
   }
 }
 
+// A new schedule runs on the reader's own clock, unless another was named.
+const clock = document.querySelector("#timezone[data-guess]");
+if (clock) clock.value = Intl.DateTimeFormat().resolvedOptions().timeZone || clock.value;
+
 // After every change of the page.
 function settle() {
   localMoments(document);
