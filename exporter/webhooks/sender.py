@@ -91,7 +91,6 @@ class Sender:
         """Claim a delivery, send it and write down what came of it; False if it was another's."""
         now = self._clock()
         taken = self._deliveries.claim(seen, now=now, until=now + LEASE)
-        reach("webhook_claimed")
         return taken is not None and self._carry_out(taken)
 
     def test(self, webhook: Webhook) -> Delivery:
@@ -106,8 +105,7 @@ class Sender:
         webhook = self._webhooks.get(taken.webhook_id)
         if webhook is None:
             return False
-        answer = self._ask(webhook, taken)
-        reach("webhook_answered")
+        answer = self._answer(webhook, taken)
         sent = self._judge(taken, answer)
         if not answer.good:
             with self._lock:
@@ -117,6 +115,17 @@ class Sender:
             extra={"webhook": webhook.id, "delivery": taken.id, "job": taken.job_id},
         )  # fmt: skip
         return self._deliveries.record(taken, sent, now=self._clock())
+
+    def _answer(self, webhook: Webhook, taken: Delivery) -> Answer:
+        """Ask the receiver; a fault of our own is a try that did not succeed."""
+        try:
+            reach("webhook_claimed")
+            answer = self._ask(webhook, taken)
+            reach("webhook_answered")
+        except Exception:
+            log.exception("delivery %s met an unexpected fault", taken.id)
+            return Answer(status_code=None, error="The server met a fault", milliseconds=0)
+        return answer
 
     def _ask(self, webhook: Webhook, taken: Delivery) -> Answer:
         started = time.monotonic()
@@ -186,10 +195,8 @@ class Sender:
     def _send_one(self, seen: Delivery) -> None:
         try:
             self.send(seen)
-        except DatabaseAway:
-            log.warning("delivery %s is left to its lease: the app database does not answer", seen.id)
         except Exception:
-            log.exception("delivery %s met an unexpected fault", seen.id)
+            log.exception("delivery %s is left to its lease", seen.id)
         finally:
             with self._lock:
                 del self._busy[seen.webhook_id]

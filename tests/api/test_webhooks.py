@@ -7,13 +7,16 @@ import pytest
 import time_machine
 from standardwebhooks import WebhookVerificationError
 
+from exporter.cli.base import upgrade_schema
 from exporter.failpoints import probing
 from exporter.jobs.requests import JobRequest
+from exporter.model import Role
 from exporter.storage.deliveries import DeliveryStore
 from exporter.webhooks import post as posting
 from exporter.webhooks.sender import AGAIN_AFTER, again_after
 from exporter.webhooks.signing import new_secret
-from tests.conftest import PASSWORD
+from tests.conftest import PASSWORD, sign_in
+from tests.faults.probes import eventually
 from tests.receiver import DEADLINE_SECONDS, bodies, receiving
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -489,3 +492,22 @@ def test_each_of_many_ends_is_told_once(admin, source, receiver):
     ids = {headers["webhook-id"] for headers, _ in receiver.got}
     assert ids == {each["id"] for each in logged(admin, hook)}
     assert len(receiver.got) == 5
+
+
+@pytest.mark.postgres
+def test_two_servers_on_one_postgresql_send_each_delivery_once(make_app, postgres_database, shop, receiver):
+    environ = {"EXPORTER_DATABASE_URL": postgres_database, "EXPORTER_WEBHOOK_HOSTS": "127.0.0.1"}
+    first, second = make_app(**environ), make_app(**environ)
+    with first.app_context():
+        upgrade_schema()
+    services = first.extensions["exporter"]
+    ada = sign_in(first, services, "ada", Role.ADMIN)
+    body = {"name": "shop", "url": f"sqlite:///{shop}", "is_shared": True}
+    source = ada.post("datasources/", body).json["data"]["id"]
+    assert second.test_client().get("/readyz").status_code == 200  # its engine runs
+    hook = make(ada, receiver)
+    jobs = {cancelled(services, source) for _ in range(10)}
+    eventually(lambda: [each["status"] for each in logged(ada, hook)] == ["delivered"] * 10)
+    assert {each["data"]["job_id"] for each in bodies(receiver)} == jobs
+    assert len(receiver.got) == 10
+    assert [each["attempt"] for each in logged(ada, hook)] == [1] * 10

@@ -87,7 +87,7 @@ def test_a_webhook_shows_its_secret_once_is_tried_and_sends_again(visit, receive
     server.until(job, "completed")
     receiver.wait(2)
     row.get_by_role("link", name="Deliveries").click()
-    page.get_by_role("link", name="Export").first.wait_for()
+    page.get_by_role("link", name="An export").first.wait_for()
     page.get_by_role("button", name="Send again").first.click()
     expect(page.get_by_text("It is sent again in a moment.")).to_be_visible()
     receiver.wait(3)

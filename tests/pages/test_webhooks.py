@@ -81,7 +81,7 @@ def test_what_was_sent_is_listed_and_sent_again(member, form, source, receiver):
     text = member.http.get(place).text
     assert f"{PAGES}exports/{job['id']}/" in text
     assert "completes" in text
-    eventually(lambda: "✓ delivered" in member.http.get(place).text)
+    eventually(lambda: "✓ Delivered" in member.http.get(place).text)
     assert member.http.post(f"{place}{first['id']}/redeliver/").status_code == 303
     receiver.wait(2)
     assert receiver.got[0][0]["webhook-id"] == receiver.got[1][0]["webhook-id"] == first["id"]
