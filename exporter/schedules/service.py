@@ -52,8 +52,13 @@ class ScheduleService:
         *,
         faults: Mapping[str, Any] | None = None,
     ) -> Schedule:
-        """Replace everything; the next time is reckoned from now. Raises Invalid, NameTaken."""
-        return self._store.update(schedule.id, self._checked(values, user, faults), now=self._clock())
+        """Replace everything; the next time is reckoned from now. Raises Invalid, NameTaken.
+
+        A request that no longer fits may rest: nobody makes it then.
+        """
+        rests = not values.is_active and dict(values.export) == dict(schedule.export)
+        checked = self._checked(values, user, faults, export_too=not rests)
+        return self._store.update(schedule.id, checked, now=self._clock())
 
     def get(self, schedule_id: str, user: User) -> Schedule:
         """Raise ScheduleNotFound, also for somebody else's."""
@@ -92,10 +97,16 @@ class ScheduleService:
         self._store.delete(schedule.id)
 
     def _checked(
-        self, values: ScheduleValues, user: User, faults: Mapping[str, Any] | None
+        self,
+        values: ScheduleValues,
+        user: User,
+        faults: Mapping[str, Any] | None,
+        *,
+        export_too: bool = True,
     ) -> dict[str, Any]:
         found = dict(faults or {})
-        self._check_export(values, user, found)
+        if export_too or "export" in found:
+            self._check_export(values, user, found)
         if not is_name(values.name):
             found.setdefault("name", NAME_RULE)
         found = {**_timing_faults(values.cron, values.timezone), **found}

@@ -188,9 +188,9 @@ class Sender:
             thread = threading.Thread(
                 target=self._send_one, args=(seen,), name="exporter-webhook", daemon=True
             )
-            with self._lock:
+            with self._lock:  # which the thread takes at its end: until then it is known here
+                thread.start()
                 self._busy[seen.webhook_id] = thread
-            thread.start()
 
     def _send_one(self, seen: Delivery) -> None:
         try:

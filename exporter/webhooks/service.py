@@ -86,7 +86,7 @@ class WebhookService:
         self, webhook: Webhook, values: WebhookValues, user: User, *, faults: Mapping[str, Any] | None = None
     ) -> Webhook:
         """Replace everything but the secret. Raises Invalid or NameTaken."""
-        checked = self._checked(values, user, faults, known=webhook.url)
+        checked = self._checked(values, user, faults, known=webhook)
         return self._store.update(webhook.id, checked, now=self._clock())
 
     def get(self, webhook_id: str, user: User) -> Webhook:
@@ -146,17 +146,17 @@ class WebhookService:
         return self._store.reseal(Vault(secret_key))
 
     def _checked(
-        self, values: WebhookValues, user: User, faults: Mapping[str, Any] | None, *, known: str | None
+        self, values: WebhookValues, user: User, faults: Mapping[str, Any] | None, *, known: Webhook | None
     ) -> dict[str, Any]:
-        """Check everything; an address that is `known` was checked when it came, and is again when it is used."""
+        """Check everything that is not `known` already: an address is judged again whenever it is used."""
         found = dict(faults or {})
         if not is_name(values.name):
             found.setdefault("name", NAME_RULE)
         if not values.events or not set(values.events) <= set(JOB_EVENTS):
             found.setdefault("events", EVENT_RULE)
-        if values.url != known:
+        if known is None or values.url != known.url:
             self._check_url(values.url, found)
-        self._check_narrowing(values, user, found)
+        self._check_narrowing(values, user, found, known)
         if found:
             raise Invalid(found)
         return {
@@ -176,7 +176,9 @@ class WebhookService:
         except AddressRefused as exc:
             faults["url"] = exc.message
 
-    def _check_narrowing(self, values: WebhookValues, user: User, faults: dict[str, Any]) -> None:
+    def _check_narrowing(
+        self, values: WebhookValues, user: User, faults: dict[str, Any], known: Webhook | None
+    ) -> None:
         doors: dict[str, Callable[[str, User], object]] = {
             "schedule": self._schedules.get,
             "template": self._templates.get,
@@ -184,8 +186,9 @@ class WebhookService:
         }
         for name, get in doors.items():
             wanted = getattr(values, name)
+            fresh = known is None or wanted != getattr(known, f"{name}_id")
             try:
-                if wanted is not None and name not in faults:
+                if wanted is not None and fresh and name not in faults:
                     get(wanted, user)
             except NotFound as exc:
                 faults[name] = exc.message

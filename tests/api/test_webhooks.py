@@ -361,6 +361,19 @@ def test_a_webhook_that_rests_gets_nothing_and_what_waits_waits(
     assert send_due(services, deliveries) == 1
 
 
+def test_a_webhook_whose_template_is_private_again_can_rest(admin, member, receiver):
+    configuration = {"name": "t", "configuration": CSV, "template_type": "shared"}
+    template = admin.post("export-templates/", configuration).json["data"]["id"]
+    hook = make(member, receiver, template=template)
+    admin.patch(f"export-templates/{template}/", {"template_type": "user"})
+    path = f"webhooks/{hook['id']}/"
+    assert member.patch(path, {"is_active": False}).json["data"]["is_active"] is False
+    assert (
+        "template"
+        in member.post("webhooks/", {"name": "o", "url": receiver.url, "template": template}).json["error"]
+    )
+
+
 def test_a_disabled_owners_webhooks_are_silent(admin, member, source, receiver, services, still, deliveries):
     make(member, receiver)
     cancelled(services, source, "max")
@@ -492,6 +505,23 @@ def test_each_of_many_ends_is_told_once(admin, source, receiver):
     ids = {headers["webhook-id"] for headers, _ in receiver.got}
     assert ids == {each["id"] for each in logged(admin, hook)}
     assert len(receiver.got) == 5
+
+
+def test_a_stop_waits_no_longer_than_it_may_and_leaves_the_rest_to_the_lease(
+    admin, source, receiver, services
+):
+    released = threading.Event()
+    receiver.answers = [lambda _: released.wait(DEADLINE_SECONDS)]
+    hook = make(admin, receiver)
+    for _ in range(2):
+        cancelled(services, source)
+    receiver.wait(1)
+    services.sender.stop(wait=0.0)
+    assert sorted(each["status"] for each in logged(admin, hook)) == ["pending", "sending"]
+    released.set()
+    services.sender.stop(wait=DEADLINE_SECONDS)  # the one under way comes to its end
+    assert [each["status"] for each in logged(admin, hook)] == ["pending", "pending"]
+    assert len(receiver.got) == 1
 
 
 @pytest.mark.postgres
