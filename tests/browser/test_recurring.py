@@ -112,6 +112,7 @@ def test_lists_with_something_in_them_are_accessible_and_fit_a_phone(
         page.goto(PAGES + place)
         found += serious(page, place)
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], place
+        expect(page.locator("nav [aria-current]")).to_be_in_viewport(ratio=1)
     server.data("DELETE", f"schedules/{schedule}/")
     server.data("DELETE", f"webhooks/{hook}/")
     assert not found
