@@ -2,6 +2,7 @@
 
 import threading
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 import time_machine
@@ -101,6 +102,19 @@ def test_a_completed_job_is_told_with_its_facts_and_a_signature_that_others_veri
     assert b"filters" not in body
     with pytest.raises(WebhookVerificationError):
         receiver.verified(new_secret())
+
+
+def test_what_the_document_shows_verifies_a_request(admin, source, receiver):
+    page = (Path(__file__).parents[2] / "docs" / "api.md").read_text("utf-8")
+    shown = {}
+    exec(page.partition("standard library:\n\n```python\n")[2].partition("```")[0], shown)
+    secret = make(admin, receiver)["secret"]
+    admin.export({"datasource": source, **CSV})
+    headers, body = receiver.wait(1)[0]
+    assert shown["is_ours"](headers, body, secret)
+    assert not shown["is_ours"](headers, body + b" ", secret)
+    assert not shown["is_ours"](headers, body, new_secret())
+    assert not shown["is_ours"]({**headers, "webhook-timestamp": "1"}, body, secret)
 
 
 def test_a_failed_job_is_told_with_its_reason(admin, source, receiver):
