@@ -13,12 +13,17 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
+API = "/data-tools/api/v1"
 SIZES = {"desk": {"width": 1100, "height": 720}, "phone": {"width": 390, "height": 844}}
 PLACES = {
     "exports": "",
     "new": "exports/new/?again={job}",
     "export": "exports/{job}/",
     "templates": "templates/",
+    "schedules": "schedules/?cron=0+6+*+*+1-5&timezone=Europe/Berlin",
+    "schedule": "schedules/{schedule}/",
+    "webhooks": "webhooks/",
+    "webhook": "webhooks/{webhook}/",
     "datasources": "datasources/",
     "users": "users/",
     "activity": "activity/",
@@ -58,7 +63,8 @@ MAKE_PLENTY = (
 def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as instance:
-        environ = {**os.environ, "EXPORTER_INSTANCE_PATH": instance}
+        hosts = {"EXPORTER_WEBHOOK_HOSTS": "127.0.0.1"}
+        environ = {**os.environ, **hosts, "EXPORTER_INSTANCE_PATH": instance}
         told = command(environ, "demo")
         make_plenty(Path(instance))
         command(environ, "users", "create", "max", stdin="pw\n")
@@ -103,6 +109,7 @@ def take(address: str, password: str, folder: Path) -> None:
         page.wait_for_selector("#jobs")
         job = submit(page, WANTED)
         submit(page, FAILING)
+        made = {"job": job, **set_up(page)}
         page.goto("/data-tools/")
         page.locator(".job.failed").first.wait_for()
         state = page.context.storage_state()
@@ -111,28 +118,60 @@ def take(address: str, password: str, folder: Path) -> None:
                 context = browser.new_context(
                     base_url=address, storage_state=state, viewport=viewport, color_scheme=scheme
                 )
-                shots(context.new_page(), job, folder, f"{size}-{scheme}")
+                shots(context.new_page(), made, folder, f"{size}-{scheme}")
                 context.close()
         browser.close()
 
 
-def shots(page: Page, job: str, folder: Path, name: str) -> None:
+def set_up(page: Page) -> dict[str, str]:
+    """Make schedules and a webhook, each with something behind it; give the ids by name."""
+    hook = {
+        "name": "warehouse",
+        "url": "http://127.0.0.1:9/exports",
+        "events": ["job.completed", "job.failed"],
+    }
+    webhook = create(page, "webhooks", hook)
+    page.request.post(f"{API}/webhooks/{webhook}/test/")
+    export = {"datasource": source_of(page), "format": "parquet", "filters": {"table": "orders"}}
+    nightly = {
+        "name": "Orders for the warehouse",
+        "cron": "0 2 * * *",
+        "timezone": "Europe/Berlin",
+        "export": export,
+    }
+    schedule = create(page, "schedules", nightly)
+    run = page.request.post(f"{API}/schedules/{schedule}/run/").json()["data"]["id"]
+    create(
+        page, "schedules", {**nightly, "name": "Customers, Mondays", "cron": "0 6 * * 1", "is_active": False}
+    )
+    page.goto(f"/data-tools/exports/{run}/")
+    page.locator(".job.completed").wait_for()
+    return {"schedule": schedule, "webhook": webhook}
+
+
+def create(page: Page, kind: str, body: dict[str, object]) -> str:
+    answer = page.request.post(f"{API}/{kind}/", data=body)
+    return answer.json()["data"]["id"]
+
+
+def shots(page: Page, made: dict[str, str], folder: Path, name: str) -> None:
     running = submit(page, PLENTY)
     page.goto("/data-tools/")
     page.locator(f"#job-{running} .facts").first.wait_for()
     page.wait_for_timeout(2500)
     for place, address in PLACES.items():
-        page.goto(f"/data-tools/{address.format(job=job)}")
+        page.goto(f"/data-tools/{address.format(**made)}")
         page.wait_for_load_state("networkidle" if place != "exports" else "load")
         page.screenshot(path=folder / f"{place}-{name}.png", full_page=place not in {"exports", "new"})
-    page.request.post(f"/data-tools/api/v1/exports/{running}/cancel/")
+    page.request.post(f"{API}/exports/{running}/cancel/")
 
 
 def submit(page: Page, body: dict[str, object]) -> str:
-    api = "/data-tools/api/v1"
-    source = page.request.get(f"{api}/datasources/").json()["data"]["datasources"][0]["id"]
-    answer = page.request.post(f"{api}/exports/", data={"datasource": source, **body})
-    return answer.json()["data"]["id"]
+    return create(page, "exports", {"datasource": source_of(page), **body})
+
+
+def source_of(page: Page) -> str:
+    return page.request.get(f"{API}/datasources/").json()["data"]["datasources"][0]["id"]
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
 """Datasources, templates and deeds as the API and the command line show them; jobs have `exporter.jobs.documents`."""
 
+import json
+from collections.abc import Iterable
 from typing import Any
 
-from exporter.jobs.receipt import instant
-from exporter.model import AuditEntry, Datasource, Schedule, ScheduleRun, Template
+from exporter.model import AuditEntry, Datasource, Schedule, ScheduleRun, Template, instant
+from exporter.outbox import Delivery, DeliveryAttempt, DeliveryStatus, Webhook
 from exporter.sources.base import Column, RelationSummary
 from exporter.sources.types import exported_type
 
@@ -97,3 +99,48 @@ def schedule_run_document(run: ScheduleRun) -> dict[str, Any]:
         "job": {"id": run.job_id, "status": run.job_status} if run.job_id is not None else None,
         "error": run.error,
     }
+
+
+def webhook_document(webhook: Webhook) -> dict[str, Any]:
+    """Give all but the secret."""
+    return {
+        "id": webhook.id,
+        "name": webhook.name,
+        "url": webhook.url,
+        "events": list(webhook.events),
+        "schedule": webhook.schedule_id,
+        "template": webhook.template_id,
+        "datasource": webhook.datasource_id,
+        "is_active": webhook.is_active,
+        "owner": webhook.owner,
+        "created_at": instant(webhook.created_at),
+        "updated_at": instant(webhook.updated_at),
+    }
+
+
+def delivery_document(delivery: Delivery) -> dict[str, Any]:
+    return {
+        "id": delivery.id,
+        "event": delivery.event,
+        "job": delivery.job_id,
+        "status": delivery.status.value,
+        "attempt": delivery.attempt,
+        "next_at": instant(delivery.next_at) if delivery.status is DeliveryStatus.PENDING else None,
+        "created_at": instant(delivery.created_at),
+        "ended_at": instant(delivery.ended_at),
+    }
+
+
+def delivery_detail(delivery: Delivery, attempts: Iterable[DeliveryAttempt]) -> dict[str, Any]:
+    """Add what was sent, and what came of each sending."""
+    told = [
+        {
+            "number": each.number,
+            "started_at": instant(each.started_at),
+            "status_code": each.status_code,
+            "error": each.error,
+            "milliseconds": each.milliseconds,
+        }
+        for each in attempts
+    ]
+    return {**delivery_document(delivery), "body": json.loads(delivery.body), "attempts": told}

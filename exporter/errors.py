@@ -154,6 +154,18 @@ class ScheduleNotFound(NotFound):
     code = "schedule_not_found"
 
 
+class WebhookNotFound(NotFound):
+    """Webhook not found"""
+
+    code = "webhook_not_found"
+
+
+class DeliveryNotFound(NotFound):
+    """Delivery not found"""
+
+    code = "delivery_not_found"
+
+
 class UserNotFound(NotFound):
     """User not found"""
 
@@ -200,6 +212,18 @@ class DatasourceInUse(Conflict):
     """Cannot delete a datasource whose jobs are pending or processing. Cancel them first."""
 
     code = "datasource_in_use"
+
+
+class DeliveryUnderway(Conflict):
+    """This delivery is being sent at this moment. Look at it again in a few seconds."""
+
+    code = "delivery_underway"
+
+
+class WebhooksFull(Conflict):
+    """You have {limit} webhooks already. Delete one that you no longer need."""
+
+    code = "webhooks_full"
 
 
 class TemplateInactive(Conflict):
@@ -293,6 +317,12 @@ class StoreRefused(StoreAway):
     """STORAGE_URL: the store of files cannot be used: {reason}"""
 
     code = "store_refused"
+
+
+class AddressRefused(ExporterError):
+    """The address is refused: {reason}"""
+
+    code = "address_refused"
 
 
 class OwnerDisabled(ExporterError):

@@ -204,7 +204,7 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class NewJob:
-    """A checked request, ready to become a row in `pending`."""
+    """A checked request, ready to become a row in `pending`; `schedule_id` names what asked in its owner's stead."""
 
     owner_id: str
     name: str | None
@@ -215,6 +215,7 @@ class NewJob:
     template_name: str | None
     filters: Mapping[str, Any]
     options: Mapping[str, Any]
+    schedule_id: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -260,6 +261,11 @@ class Action(StrEnum):
     SCHEDULE_UPDATE = "schedule.update"
     SCHEDULE_DELETE = "schedule.delete"
     SCHEDULE_RUN = "schedule.run"
+    WEBHOOK_CREATE = "webhook.create"
+    WEBHOOK_UPDATE = "webhook.update"
+    WEBHOOK_DELETE = "webhook.delete"
+    WEBHOOK_TEST = "webhook.test"
+    WEBHOOK_REDELIVER = "webhook.redeliver"
 
     @property
     def kind(self) -> str:
@@ -315,3 +321,8 @@ class Page(Generic[T]):
 
 def utc_now() -> datetime:
     return datetime.now(UTC)
+
+
+def instant(moment: datetime | None) -> str | None:
+    """Spell a time as the API does: UTC, ISO 8601, whole seconds, `Z`."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if moment is not None else None

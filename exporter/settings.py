@@ -6,6 +6,7 @@ Each comes from the environment (`EXPORTER_<NAME>`) or from `config.toml` in the
 import difflib
 import importlib.util
 import os
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ PREFIX = "EXPORTER_"
 FOREIGN_NAMES = frozenset({"SERVER", "TOKEN"})
 FOREIGN_PREFIXES = ("TEST_", "REQUIRE_")
 MIB = 1024 * 1024
+HOST = re.compile(r"\.?(?:[a-z0-9_-]+\.)*[a-z][a-z0-9_-]*")
 
 
 class Handover(StrEnum):
@@ -53,12 +55,14 @@ class Settings:
     escape_formulas: bool
     retention_days: int
     audit_days: int
+    webhook_days: int
     statement_timeout: int
     parallel_reads: int
     max_attempts: int
     lease_seconds: int
     shutdown_grace_seconds: int
     postgres_hosts: frozenset[str] | None
+    webhook_hosts: frozenset[str]
     sqlite_roots: tuple[Path, ...]
     max_content_length: int
     trusted_hosts: frozenset[str] | None
@@ -171,6 +175,22 @@ def _words(_name: str, value: object) -> frozenset[str]:
     return frozenset(str(item) for item in items)
 
 
+def _hosts(name: str, value: object) -> frozenset[str]:
+    """Read `public`, names of hosts, addresses and networks, in small letters."""
+    words = frozenset(word.lower() for word in _words(name, value))
+    if not words or not all(_is_host(word) for word in words):
+        raise _refuse(name, value, "public, names such as hooks.example or .example, addresses or networks")
+    return words
+
+
+def _is_host(word: str) -> bool:
+    try:
+        ip_network(word)
+    except ValueError:
+        return HOST.fullmatch(word) is not None
+    return True
+
+
 def _networks(name: str, value: object) -> frozenset[IPv4Network | IPv6Network]:
     try:
         return frozenset(ip_network(word) for word in _words(name, value))
@@ -212,12 +232,14 @@ SETTINGS: Mapping[str, tuple[_Parser, _Default]] = {
     "ESCAPE_FORMULAS": (_boolean, lambda _: False),
     "RETENTION_DAYS": (_whole(0), lambda _: 7),
     "AUDIT_DAYS": (_whole(0), lambda _: 365),
+    "WEBHOOK_DAYS": (_whole(0), lambda _: 30),
     "STATEMENT_TIMEOUT": (_whole(1), lambda _: 3600),
     "PARALLEL_READS": (_whole(1), lambda _: 2),
     "MAX_ATTEMPTS": (_whole(1), lambda _: 3),
     "LEASE_SECONDS": (_whole(1), lambda _: 15),
     "SHUTDOWN_GRACE_SECONDS": (_whole(0), lambda _: 30),
     "POSTGRES_HOSTS": (_words, lambda _: None),
+    "WEBHOOK_HOSTS": (_hosts, lambda _: frozenset({"public"})),
     "SQLITE_ROOTS": (_paths, lambda instance: (instance,)),
     "MAX_CONTENT_LENGTH": (_whole(1), lambda _: MIB),
     "TRUSTED_HOSTS": (_words, lambda _: None),

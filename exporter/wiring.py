@@ -33,6 +33,7 @@ from exporter.storage.audit import AuditStore
 from exporter.storage.bucket import Bucket
 from exporter.storage.database import Database
 from exporter.storage.datasources import DatasourceStore
+from exporter.storage.deliveries import DeliveryStore
 from exporter.storage.jobs import JobStore
 from exporter.storage.logins import LoginFailureStore
 from exporter.storage.objects import S3Store
@@ -44,7 +45,11 @@ from exporter.storage.staging import Store, StoreLimits
 from exporter.storage.templates import TemplateStore
 from exporter.storage.transitions import JobTransitions
 from exporter.storage.users import TokenStore, UserStore
+from exporter.storage.webhooks import WebhookStore
 from exporter.templates import TemplateService
+from exporter.webhooks.addresses import HostRules
+from exporter.webhooks.sender import Sender
+from exporter.webhooks.service import WebhookService
 
 CONNECT_TIMEOUT_SECONDS = 10.0
 
@@ -64,6 +69,8 @@ class Services:
     previews: PreviewService
     schedules: ScheduleService
     scheduler: Scheduler
+    webhooks: WebhookService
+    sender: Sender
     artifacts: Store
     signer: Presigner | None
     sweeper: Sweeper
@@ -91,7 +98,6 @@ def build_services(
     checker = RequestChecker(datasources, templates, {"escape_formulas": settings.escape_formulas})
     notices = JobNotices()
     audit = AuditService(AuditStore(database), clock, keep=_days(settings.audit_days))
-    sweeper = Sweeper(stores.jobs, stores.artifacts, audit, clock)
     jobs = JobService(
         jobs=stores.jobs,
         transitions=stores.transitions,
@@ -105,6 +111,9 @@ def build_services(
     schedules = ScheduleStore(database)
     scheduler = Scheduler(schedules, jobs, users.get, clock)
     figures = Figures()
+    schedule_service = ScheduleService(schedules, checker, clock)
+    webhooks, sender = _webhooks(settings, database, schedule_service, templates, datasources, clock)
+    sweeper = Sweeper(stores.jobs, stores.artifacts, (audit.forget_old, webhooks.forget_old), clock)
     parts = _parts(
         settings,
         stores,
@@ -113,6 +122,7 @@ def build_services(
         sweeper=sweeper,
         scheduler=scheduler,
         figures=figures,
+        sender=sender,
         clock=clock,
     )
     return Services(
@@ -125,8 +135,10 @@ def build_services(
         jobs=jobs,
         checker=checker,
         previews=PreviewService(datasources, stores.jobs, max_rows=settings.max_rows),
-        schedules=ScheduleService(schedules, checker, clock),
+        schedules=schedule_service,
         scheduler=scheduler,
+        webhooks=webhooks,
+        sender=sender,
         artifacts=stores.artifacts,
         signer=Presigner(settings.bucket) if settings.bucket is not None else None,
         sweeper=sweeper,
@@ -154,9 +166,37 @@ def _artifacts(settings: Settings, limits: StoreLimits, jobs: JobStore) -> Store
 
 
 def _datasources(settings: Settings, stores: _Stores, clock: Callable[[], datetime]) -> DatasourceService:
-    vault = Vault(settings.secret_key, settings.previous_secret_key)
-    rows = DatasourceStore(stores.database, vault)
+    rows = DatasourceStore(stores.database, _vault(settings))
     return DatasourceService(rows, stores.jobs, _source_limits(settings), clock)
+
+
+def _vault(settings: Settings) -> Vault:
+    return Vault(settings.secret_key, settings.previous_secret_key)
+
+
+def _webhooks(
+    settings: Settings,
+    database: Database,
+    schedules: ScheduleService,
+    templates: TemplateService,
+    datasources: DatasourceService,
+    clock: Callable[[], datetime],
+) -> tuple[WebhookService, Sender]:
+    store, deliveries = WebhookStore(database, _vault(settings)), DeliveryStore(database)
+    rules = HostRules(settings.webhook_hosts)
+    sender = Sender(deliveries, store, rules, clock)
+    service = WebhookService(
+        store=store,
+        deliveries=deliveries,
+        sender=sender,
+        rules=rules,
+        schedules=schedules,
+        templates=templates,
+        datasources=datasources,
+        clock=clock,
+        keep=_days(settings.webhook_days),
+    )
+    return service, sender
 
 
 def _accounts(
@@ -176,6 +216,7 @@ def _parts(
     sweeper: Sweeper,
     scheduler: Scheduler,
     figures: Figures,
+    sender: Sender,
     clock: Callable[[], datetime],
 ) -> Parts:
     pulse = Pulse(stores.transitions, lease_seconds=settings.lease_seconds)
@@ -214,6 +255,7 @@ def _parts(
         make_dispatcher=lambda executor, only: Dispatcher(stores.jobs, executor, only=only),
         clock=clock,
         tick=scheduler.tick,
+        post=sender,
     )
 
 

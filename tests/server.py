@@ -30,6 +30,7 @@ class Server:
             "EXPORTER_INSTANCE_PATH": str(instance),
             "EXPORTER_WORKERS": "2",
             "EXPORTER_SHUTDOWN_GRACE_SECONDS": "1",
+            "EXPORTER_WEBHOOK_HOSTS": "127.0.0.1",
             **environ,
         }
         self.process = None

@@ -13,6 +13,7 @@ from exporter.blueprints import (
     schedules,
     service,
     templates,
+    webhooks,
 )
 from exporter.blueprints.security import guard
 
@@ -29,6 +30,7 @@ def register(app: Flask) -> None:
     app.register_blueprint(exports.bp, url_prefix=f"{API}/exports")
     app.register_blueprint(templates.bp, url_prefix=f"{API}/export-templates")
     app.register_blueprint(schedules.bp, url_prefix=f"{API}/schedules")
+    app.register_blueprint(webhooks.bp, url_prefix=f"{API}/webhooks")
     app.register_blueprint(service.bp)
     app.register_blueprint(docs.bp)
     app.register_blueprint(pages.bp, url_prefix="/data-tools")

@@ -14,8 +14,7 @@ from exporter.blueprints.schemas import LoginSchema, TokenRequestSchema
 from exporter.blueprints.security import check_site
 from exporter.blueprints.sessions import SessionUser
 from exporter.errors import TokenNotFound, TooManyLogins, WrongCredentials
-from exporter.jobs.receipt import instant
-from exporter.model import Action, Token, User
+from exporter.model import Action, Token, User, instant
 
 bp = Blueprint("auth", __name__)
 

@@ -176,3 +176,9 @@ SCHEDULE_REQUEST = {
     "timezone": "Europe/Berlin",
     "export": EXPORT_REQUEST,
 }
+WEBHOOK_REQUEST = {
+    "name": "warehouse",
+    "url": "https://hooks.example/exports",
+    "events": ["job.completed", "job.failed"],
+    "datasource": DATASOURCE_ID,
+}

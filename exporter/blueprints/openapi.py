@@ -38,6 +38,7 @@ TAGS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "export_templates": ("Export templates", "Named, reusable configurations of jobs."),
         "audit": ("Audit log", "Who did what, when and from where. For admins."),
         "schedules": ("Schedules", "Exports that recur."),
+        "webhooks": ("Webhooks", "Signed requests to other programs when exports end."),
         "service": ("Service", "The server itself."),
         "docs": ("Service", "The server itself."),
     }

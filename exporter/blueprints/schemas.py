@@ -11,12 +11,14 @@ from exporter.configuration import INVALID_FORMAT
 from exporter.formats import registry
 from exporter.model import Action, JobStatus, TemplateType
 from exporter.naming import MAX_NAME, NAME_RULE
+from exporter.outbox import JOB_EVENTS, DeliveryStatus
 from exporter.query.schema import FiltersSchema
 from exporter.storage.jobs import ORDERINGS
 
 FORMAT_NAMES = ("csv", "json", "parquet", "excel")
 STATUSES = tuple(status.value for status in JobStatus)
 ACTIONS = tuple(action.value for action in Action)
+EVENTS = tuple(event.value for event in JOB_EVENTS)
 TEMPLATE_TYPES = tuple(kind.value for kind in TemplateType)
 MAX_PAGE = 10**12  # the rows before it are still a 64-bit number
 MAX_PAGE_SIZE = 100
@@ -221,11 +223,36 @@ class ScheduleChangeSchema(ScheduleRequestSchema):
         super().__init__(partial=("name", "cron", "export"), **settings)
 
 
+class WebhookRequestSchema(Strict):
+    name = Text(required=True, validate=Name)
+    url = Text(required=True, metadata={"description": "With https, to a public host"})
+    events = fields.List(Text(validate=one_of("event", EVENTS)), load_default=lambda: list(EVENTS[:2]))
+    schedule = Id(load_default=None, allow_none=True, metadata={"description": "Only jobs of this schedule"})
+    template = Id(load_default=None, allow_none=True, metadata={"description": "Only jobs of this template"})
+    datasource = Id(
+        load_default=None, allow_none=True, metadata={"description": "Only jobs of this datasource"}
+    )
+    is_active = fields.Boolean(load_default=True, truthy={True}, falsy={False})
+
+
+class WebhookChangeSchema(WebhookRequestSchema):
+    """Only the fields that are given change."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(partial=("name", "url"), **settings)
+
+
 class PageSchema(Schema.from_dict(page_fields())):  # type: ignore[misc]
     class Meta:
         unknown = RAISE
 
     error_messages = {"unknown": "Unknown parameter"}
+
+
+class DeliveryListSchema(PageSchema):
+    status = Text(
+        load_default=None, validate=one_of("status", tuple(status.value for status in DeliveryStatus))
+    )
 
 
 class ConfigurationSchema(Strict):

@@ -55,6 +55,28 @@ class Backend(Protocol):
 
     def schedule_runs(self, schedule_id: str) -> list[Document]: ...
 
+    def webhooks(self) -> list[Document]: ...
+
+    def webhook(self, name: str) -> Document:
+        """Find by name or id."""
+
+    def create_webhook(self, values: Document) -> Document:
+        """Take the body of `POST webhooks/`; the answer has the secret."""
+
+    def change_webhook(self, webhook_id: str, values: Document) -> Document:
+        """Take the body of `PATCH webhooks/<id>/`."""
+
+    def delete_webhook(self, webhook_id: str) -> None: ...
+
+    def test_webhook(self, webhook_id: str) -> Document: ...
+
+    def deliveries(
+        self, webhook_id: str, asked: Mapping[str, str], *, limit: int
+    ) -> tuple[list[Document], int]:
+        """Give the newest deliveries, and how many there are in all."""
+
+    def redeliver(self, webhook_id: str, delivery_id: str) -> Document: ...
+
     def submit(self, request: Document) -> Document:
         """Take the body of `POST exports/`."""
 

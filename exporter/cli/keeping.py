@@ -53,7 +53,7 @@ def _make_private(folder: Path) -> None:
 @click.command("rotate-key", cls=Verb)
 @services_command
 def rotate_key(parts: "Services") -> None:
-    """Replace the secret key and encrypt the stored datasource URLs with the new one. Every session ends.
+    """Replace the secret key and encrypt what is stored encrypted with the new one. Every session ends.
 
     Run it while no server runs. Where it was interrupted, run it again: it goes on.
 
@@ -69,9 +69,9 @@ def rotate_key(parts: "Services") -> None:
             )
         interrupted = settings.previous_secret_key is not None
         key = settings.secret_key if interrupted else secretkey.replace(folder)
-        count = parts.datasources.reseal(key)
+        urls, webhooks = parts.datasources.reseal(key), parts.webhooks.reseal(key)
         secretkey.forget_previous(folder)
-    click.echo(f"The new key is in use; {count} datasource URLs are encrypted with it")
+    click.echo(f"The new key is in use; {urls} datasource URLs and {webhooks} webhooks are encrypted with it")
     if not own:
         click.echo("PREVIOUS_SECRET_KEY is no longer needed")
 

@@ -16,22 +16,27 @@ from exporter.documents import (
     audit_document,
     column_document,
     datasource_document,
+    delivery_detail,
+    delivery_document,
     schedule_document,
     schedule_run_document,
     table_document,
     template_detail,
     template_document,
+    webhook_document,
 )
 from exporter.errors import Invalid, UserNotFound
 from exporter.jobs.documents import attempt_document, job_document
 from exporter.jobs.engine import AlreadyServed
 from exporter.jobs.requests import JobRequest
 from exporter.model import Action, Datasource, Job, Schedule, TemplateType, User
+from exporter.outbox import Webhook
 from exporter.schedules.service import ScheduleValues
 from exporter.storage.audit import AuditQuery
 from exporter.storage.jobs import JobQuery
 from exporter.storage.templates import TemplateQuery
 from exporter.templates import TemplateValues
+from exporter.webhooks.service import WebhookValues
 from exporter.wiring import Services
 
 LOOK_SECONDS = 0.1
@@ -143,6 +148,48 @@ class LocalBackend:
         runs = self._parts.schedules.runs(self._schedule(schedule_id))
         return [schedule_run_document(run) for run in runs]
 
+    def webhooks(self) -> list[Document]:
+        page = self._parts.webhooks.page(self.user, number=1, size=ALL)
+        return [webhook_document(found) for found in page.items]
+
+    def webhook(self, name: str) -> Document:
+        return webhook_document(self._parts.webhooks.named(name, self.user))
+
+    def create_webhook(self, values: Document) -> Document:
+        with deed(self._parts, Action.WEBHOOK_CREATE, self.user) as done:
+            webhook = self._parts.webhooks.create(WebhookValues(**values), self.user)
+            done.about(webhook.id, webhook.name)
+        return {**webhook_document(webhook), "secret": webhook.secret}
+
+    def change_webhook(self, webhook_id: str, values: Document) -> Document:
+        with self._on_webhook(Action.WEBHOOK_UPDATE, webhook_id) as webhook:
+            present = webhook_document(webhook)
+            kept = {name: present[name] for name in WebhookValues.__dataclass_fields__}
+            changed = self._parts.webhooks.change(webhook, WebhookValues(**{**kept, **values}), self.user)
+        return webhook_document(changed)
+
+    def delete_webhook(self, webhook_id: str) -> None:
+        with self._on_webhook(Action.WEBHOOK_DELETE, webhook_id) as webhook:
+            self._parts.webhooks.delete(webhook)
+
+    def test_webhook(self, webhook_id: str) -> Document:
+        with self._on_webhook(Action.WEBHOOK_TEST, webhook_id) as webhook:
+            sent = self._parts.webhooks.test(webhook)
+        return delivery_detail(sent, self._parts.webhooks.attempts(sent))
+
+    def deliveries(
+        self, webhook_id: str, asked: Mapping[str, str], *, limit: int
+    ) -> tuple[list[Document], int]:
+        webhook = self._parts.webhooks.get(webhook_id, self.user)
+        page = self._parts.webhooks.deliveries(webhook, number=1, size=limit, **asked)
+        return [delivery_document(found) for found in page.items], page.total
+
+    def redeliver(self, webhook_id: str, delivery_id: str) -> Document:
+        with self._on_webhook(Action.WEBHOOK_REDELIVER, webhook_id) as webhook:
+            found = self._parts.webhooks.delivery(webhook, delivery_id)
+            queued = self._parts.webhooks.redeliver(found)
+        return delivery_detail(queued, self._parts.webhooks.attempts(queued))
+
     def submit(self, request: Document) -> Document:
         with deed(self._parts, Action.EXPORT_CREATE, self.user) as done:
             job, _ = self._parts.jobs.submit(JobRequest(**request), self.user)
@@ -209,6 +256,13 @@ class LocalBackend:
             job = self._job(job_id)
             done.about(job.id, job.name or job.datasource_name)
             yield job
+
+    @contextmanager
+    def _on_webhook(self, action: Action, webhook_id: str) -> Iterator[Webhook]:
+        with deed(self._parts, action, self.user) as done:
+            webhook = self._parts.webhooks.get(webhook_id, self.user)
+            done.about(webhook.id, webhook.name)
+            yield webhook
 
     def _named_user(self) -> User | None:
         return self.user if self._username is not None else None

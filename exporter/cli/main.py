@@ -19,6 +19,7 @@ from exporter.cli.templates import templates
 from exporter.cli.tokens import tokens
 from exporter.cli.users import users
 from exporter.cli.verify import verify
+from exporter.cli.webhooks import webhooks
 from exporter.version import __version__
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ COMMANDS: tuple[click.Command, ...] = (
     templates,
     audit,
     schedules,
+    webhooks,
     verify,
     cleanup,
     doctor,

@@ -8,7 +8,15 @@ from uuid import UUID
 
 from exporter.cli.backend import Document, Look
 from exporter.cli.rest import Client, ServerAway
-from exporter.errors import DatasourceNotFound, JobNotFound, Later, ScheduleNotFound, TemplateNotFound
+from exporter.errors import (
+    DatasourceNotFound,
+    DeliveryNotFound,
+    JobNotFound,
+    Later,
+    ScheduleNotFound,
+    TemplateNotFound,
+    WebhookNotFound,
+)
 
 PAGE_SIZE = 100
 FIRST_LOOK_SECONDS = 0.1
@@ -96,6 +104,38 @@ class RemoteBackend:
     def schedule_runs(self, schedule_id: str) -> list[Document]:
         found: list[Document] = self._client.data(f"schedules/{schedule_id}/runs/")["runs"]
         return found
+
+    def webhooks(self) -> list[Document]:
+        return [found for page in self._pages("webhooks/", {}) for found in page["webhooks"]]
+
+    def webhook(self, name: str) -> Document:
+        for field in ("name", "id"):
+            for found in self.webhooks():
+                if found[field] == name:
+                    return found
+        raise WebhookNotFound(f"There is no webhook named {name!r}")
+
+    def create_webhook(self, values: Document) -> Document:
+        return self._client.send("POST", "webhooks/", values)
+
+    def change_webhook(self, webhook_id: str, values: Document) -> Document:
+        return self._client.send("PATCH", f"webhooks/{webhook_id}/", values)
+
+    def delete_webhook(self, webhook_id: str) -> None:
+        self._client.send("DELETE", f"webhooks/{webhook_id}/")
+
+    def test_webhook(self, webhook_id: str) -> Document:
+        return self._client.send("POST", f"webhooks/{webhook_id}/test/")
+
+    def deliveries(
+        self, webhook_id: str, asked: Mapping[str, str], *, limit: int
+    ) -> tuple[list[Document], int]:
+        return self._newest(f"webhooks/{webhook_id}/deliveries/", "deliveries", asked, limit)
+
+    def redeliver(self, webhook_id: str, delivery_id: str) -> Document:
+        if _uuid(delivery_id) is None:
+            raise DeliveryNotFound
+        return self._client.send("POST", f"webhooks/{webhook_id}/deliveries/{delivery_id}/redeliver/")
 
     def submit(self, request: Document) -> Document:
         return self._client.send("POST", "exports/", request)

@@ -69,7 +69,7 @@ def revoke(parts: "Services", token_id: str) -> None:
 
 
 def _row(token: Token) -> dict[str, Any]:
-    from exporter.jobs.receipt import instant
+    from exporter.model import instant
 
     return {
         "id": token.id,

@@ -108,7 +108,7 @@ def _on_user(parts: "Services", name: str, action: Action, act: Callable[[User],
 
 
 def _row(user: User) -> dict[str, Any]:
-    from exporter.jobs.receipt import instant
+    from exporter.model import instant
 
     return {
         "id": user.id,

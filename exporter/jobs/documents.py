@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from exporter.jobs.receipt import instant
-from exporter.model import Attempt, Job, JobStatus
+from exporter.model import Attempt, Job, JobStatus, instant
 
 ACTIONS: Mapping[JobStatus, tuple[str, ...]] = {
     JobStatus.PENDING: ("cancel", "delete"),

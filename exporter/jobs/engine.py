@@ -1,4 +1,4 @@
-"""The part of the server that runs jobs: dispatcher, slots, pulse, reaper and sweep, started and stopped as one."""
+"""The part of the server that works: dispatcher, slots, pulse, reaper, sweep and post, started and stopped as one."""
 
 import fcntl
 import logging
@@ -84,6 +84,15 @@ class NoLock:
         """Nothing was held."""
 
 
+class Post(Protocol):
+    """What sends, beside the jobs, what was written for others."""
+
+    def start(self) -> None: ...
+
+    def stop(self, *, wait: float) -> None:
+        """Let go within `wait` seconds; what is left is sent later."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Parts:
     """What an engine is made of. `alone` says that no other process can be running this database's jobs."""
@@ -98,6 +107,7 @@ class Parts:
     make_dispatcher: Callable[[Executor, frozenset[str] | None], Dispatcher]
     clock: Callable[[], datetime]
     tick: Callable[[], None]  # makes jobs of what is due
+    post: Post
 
 
 class Engine:
@@ -143,6 +153,8 @@ class Engine:
                 target=self._keep_house, args=(only is None,), name="exporter-sweep", daemon=True
             )
             self._housekeeper.start()
+            if only is None:
+                parts.post.start()
 
     def _take_instance(self) -> None:
         """Take the lock and recover; a recovery that fails gives the lock back, for the next try."""
@@ -177,6 +189,7 @@ class Engine:
                 self._give_up_stuck()
             if self._housekeeper is not None:
                 self._housekeeper.join(STOP_CHECK_SECONDS)
+            self._parts.post.stop(wait=STOP_CHECK_SECONDS)
             self._parts.pulse.stop()
             self._parts.lock.release()
             self._executor = None

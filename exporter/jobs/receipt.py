@@ -5,15 +5,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from exporter.jobs.pipeline import Work, Written
-from exporter.model import Job
+from exporter.model import Job, instant
 from exporter.sources.base import Notice
 from exporter.sources.types import exported_type
 from exporter.storage.staging import Finished
-
-
-def instant(moment: datetime | None) -> str | None:
-    """Spell a time as the API does: UTC, ISO 8601, whole seconds, `Z`."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if moment is not None else None
 
 
 def make_receipt(

@@ -1,11 +1,10 @@
-"""Removing what nobody needs: expired files, files that no row refers to, old lines of the audit log."""
+"""Removing what nobody needs: expired files, files that no row refers to, old lines of logs."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from exporter.audit import AuditService
 from exporter.failpoints import reach
 from exporter.storage.jobs import JobStore
 from exporter.storage.staging import SCRATCH, Store
@@ -29,11 +28,16 @@ def orphans(keys: set[str], *, referred: set[str], running: set[str]) -> tuple[s
 
 class Sweeper:
     def __init__(
-        self, jobs: JobStore, artifacts: Store, audit: AuditService, clock: Callable[[], datetime]
+        self,
+        jobs: JobStore,
+        artifacts: Store,
+        forget_old: Sequence[Callable[[], int]],
+        clock: Callable[[], datetime],
     ) -> None:
+        """Take as `forget_old` what removes the old lines of each log."""
         self._jobs = jobs
         self._artifacts = artifacts
-        self._audit = audit
+        self._forget_old = forget_old
         self._clock = clock
 
     def sweep(self, *, dry_run: bool = False) -> Swept:
@@ -49,7 +53,8 @@ class Sweeper:
         )
         if not dry_run:
             self._remove(swept, expired)
-            self._audit.forget_old()
+            for forget_old in self._forget_old:
+                forget_old()
         return swept
 
     def _remove(self, swept: Swept, expired: dict[str, str]) -> None:

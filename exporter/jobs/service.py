@@ -75,6 +75,7 @@ class JobService:
         key: ClientKey | None = None,
         faults: Mapping[str, Any] | None = None,
         job_id: str | None = None,
+        schedule_id: str | None = None,
     ) -> tuple[Job, bool]:
         """Queue a job, or find the one that `key` or `job_id` created before; say which (True: created).
 
@@ -90,7 +91,7 @@ class JobService:
         checked = self._checker.check(request, user, faults=faults)
         if not self._artifacts.has_room():
             raise DiskLow
-        new = _new_job(request, user, checked)
+        new = _new_job(request, user, checked, schedule_id)
         job, created = self._jobs.insert(new, now=now, limits=self._limits, key=kept, job_id=job_id)
         reach("after_submit")
         if created:
@@ -186,7 +187,7 @@ def _log(job: Job, told: str) -> None:
     log.info("job %s %s", job.id, told, extra={"job": job.id, "datasource": job.datasource_name})
 
 
-def _new_job(request: JobRequest, user: User, checked: Checked) -> NewJob:
+def _new_job(request: JobRequest, user: User, checked: Checked, schedule_id: str | None) -> NewJob:
     return NewJob(
         owner_id=user.id,
         name=request.name,
@@ -197,6 +198,7 @@ def _new_job(request: JobRequest, user: User, checked: Checked) -> NewJob:
         template_name=checked.template.name if checked.template else None,
         filters=checked.filters,
         options=checked.configuration.options,
+        schedule_id=schedule_id,
     )
 
 

@@ -72,7 +72,8 @@ class Scheduler:
         if owner is None or not owner.is_active:
             raise OwnerDisabled
         request = JobRequest(**{"name": schedule.name, **schedule.export})
-        return self._jobs.submit(request, owner, job_id=str(_job_id(schedule, due_at)))[0]
+        job_id = str(_job_id(schedule, due_at))
+        return self._jobs.submit(request, owner, job_id=job_id, schedule_id=schedule.id)[0]
 
 
 def _job_id(schedule: Schedule, due_at: datetime) -> UUID:

@@ -11,7 +11,7 @@ from exporter.jobs.requests import JobRequest, RequestChecker
 from exporter.model import Page, Schedule, ScheduleRun, User
 from exporter.naming import NAME_RULE, is_name
 from exporter.schedules.timetable import Timetable, is_cron
-from exporter.storage.schedules import ScheduleStore
+from exporter.storage.schedules import RUNS_KEPT, ScheduleStore
 
 CRON_RULE = "Must be a cron line of five fields (minute hour day month weekday), such as 0 6 * * 1-5"
 ZONE_RULE = "Must be a time zone such as Europe/Berlin or UTC"
@@ -52,8 +52,13 @@ class ScheduleService:
         *,
         faults: Mapping[str, Any] | None = None,
     ) -> Schedule:
-        """Replace everything; the next time is reckoned from now. Raises Invalid, NameTaken."""
-        return self._store.update(schedule.id, self._checked(values, user, faults), now=self._clock())
+        """Replace everything; the next time is reckoned from now. Raises Invalid, NameTaken.
+
+        A request that no longer fits may rest: nobody makes it then.
+        """
+        rests = not values.is_active and dict(values.export) == dict(schedule.export)
+        checked = self._checked(values, user, faults, export_too=not rests)
+        return self._store.update(schedule.id, checked, now=self._clock())
 
     def get(self, schedule_id: str, user: User) -> Schedule:
         """Raise ScheduleNotFound, also for somebody else's."""
@@ -70,24 +75,41 @@ class ScheduleService:
     def page(self, user: User, *, number: int, size: int) -> Page[Schedule]:
         return self._store.page(None if user.is_admin else user.id, number=number, size=size)
 
-    def runs(self, schedule: Schedule) -> list[ScheduleRun]:
-        return self._store.runs(schedule.id)
+    def runs(self, schedule: Schedule, *, limit: int = RUNS_KEPT) -> list[ScheduleRun]:
+        """Give the last ones, newest first."""
+        return self._store.runs(schedule.id, limit=limit)
+
+    def upcoming(self, cron: str, timezone: str, *, count: int) -> list[datetime]:
+        """Give the next times of a line on a zone's clock; fewer where there are no more. Raises Invalid."""
+        faults = _timing_faults(cron, timezone)
+        if faults:
+            raise Invalid(faults)
+        timetable = Timetable(cron=cron, zone=ZoneInfo(timezone))
+        found: list[datetime] = []
+        following = timetable.after(self._clock())
+        while following is not None and len(found) < count:
+            found.append(following)
+            following = timetable.after(following)
+        return found
 
     def delete(self, schedule: Schedule) -> None:
         """Delete it with its list of runs; its jobs stay."""
         self._store.delete(schedule.id)
 
     def _checked(
-        self, values: ScheduleValues, user: User, faults: Mapping[str, Any] | None
+        self,
+        values: ScheduleValues,
+        user: User,
+        faults: Mapping[str, Any] | None,
+        *,
+        export_too: bool = True,
     ) -> dict[str, Any]:
         found = dict(faults or {})
-        self._check_export(values, user, found)
+        if export_too or "export" in found:
+            self._check_export(values, user, found)
         if not is_name(values.name):
             found.setdefault("name", NAME_RULE)
-        if not is_cron(values.cron):
-            found.setdefault("cron", CRON_RULE)
-        if values.timezone not in available_timezones():
-            found.setdefault("timezone", ZONE_RULE)
+        found = {**_timing_faults(values.cron, values.timezone), **found}
         next_at = None
         if not {"cron", "timezone"} & found.keys():
             next_at = self._next(values)
@@ -114,3 +136,8 @@ class ScheduleService:
 
     def _next(self, values: ScheduleValues) -> datetime | None:
         return Timetable(cron=values.cron, zone=ZoneInfo(values.timezone)).after(self._clock())
+
+
+def _timing_faults(cron: str, timezone: str) -> dict[str, Any]:
+    faults = {} if is_cron(cron) else {"cron": CRON_RULE}
+    return faults if timezone in available_timezones() else {**faults, "timezone": ZONE_RULE}

@@ -77,6 +77,14 @@ function localMoments(root) {
   }
 }
 
+// On a phone the links of the head are wider than it is: show where one is.
+const here = document.querySelector(".top nav [aria-current]");
+if (here) here.parentElement.scrollLeft = here.offsetLeft - here.parentElement.offsetLeft - 40;
+
+// A new schedule runs on the reader's own clock, unless another was named.
+const clock = document.querySelector("#timezone[data-guess]");
+if (clock) clock.value = Intl.DateTimeFormat().resolvedOptions().timeZone || clock.value;
+
 // After every change of the page.
 function settle() {
   localMoments(document);

@@ -80,7 +80,7 @@ class ScheduleStore:
             connection.execute(_too_old(run.schedule_id))
         return True
 
-    def runs(self, schedule_id: str) -> list[ScheduleRun]:
+    def runs(self, schedule_id: str, *, limit: int = RUNS_KEPT) -> list[ScheduleRun]:
         """Give the last runs, newest first, with what became of their jobs."""
         statement = (
             select(ScheduleRunRow.__table__, JobRow.status.label("job_status"))
@@ -89,7 +89,7 @@ class ScheduleStore:
             .order_by(ScheduleRunRow.due_at.desc())
         )
         with self._database.read() as connection:
-            return [ScheduleRun(**row) for row in connection.execute(statement.limit(RUNS_KEPT)).mappings()]
+            return [ScheduleRun(**row) for row in connection.execute(statement.limit(limit)).mappings()]
 
     def _write(self, statement: Any, *, name: str) -> None:
         try:

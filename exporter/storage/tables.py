@@ -160,6 +160,7 @@ class JobRow(Base):
         ForeignKey("templates.id", ondelete="SET NULL"), index=True
     )
     template_name: Mapped[str | None] = mapped_column(String(150))
+    schedule_id: Mapped[str | None] = mapped_column(Id)  # what made it; it may be gone
     filters: Mapped[dict[str, Any]]
     options: Mapped[dict[str, Any]]
     rows_total: Mapped[int | None] = mapped_column(BigInteger)
@@ -228,6 +229,67 @@ class ScheduleRunRow(Base):
     outcome: Mapped[str] = mapped_column(Word)
     job_id: Mapped[str | None] = mapped_column(ForeignKey("jobs.id", ondelete="SET NULL"), index=True)
     error: Mapped[str | None] = mapped_column(Text)
+
+
+class WebhookRow(Base):
+    """Narrowed to a schedule, template or datasource it goes with it, so that it never tells more than it was to."""
+
+    __tablename__ = "webhooks"
+    __table_args__ = (Index("uq_webhooks_owner_name", "owner_id", "name", unique=True),)
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    owner_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    name: Mapped[str] = mapped_column(String(150))
+    url_encrypted: Mapped[str] = mapped_column(Text)
+    secret_encrypted: Mapped[str] = mapped_column(Text)
+    events: Mapped[list[Any]]
+    schedule_id: Mapped[str | None] = mapped_column(
+        ForeignKey("schedules.id", ondelete="CASCADE"), index=True
+    )
+    template_id: Mapped[str | None] = mapped_column(
+        ForeignKey("templates.id", ondelete="CASCADE"), index=True
+    )
+    datasource_id: Mapped[str | None] = mapped_column(
+        ForeignKey("datasources.id", ondelete="CASCADE"), index=True
+    )
+    is_active: Mapped[bool]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+class DeliveryRow(Base):
+    """One event for one webhook, written in the transaction that ended the job; `attempt` is the fencing token."""
+
+    __tablename__ = "webhook_deliveries"
+    __table_args__ = (
+        Index("ix_webhook_deliveries_status_next_at", "status", "next_at"),
+        Index("ix_webhook_deliveries_webhook_id_created_at_id", "webhook_id", "created_at", "id"),
+    )
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    webhook_id: Mapped[str] = mapped_column(ForeignKey("webhooks.id", ondelete="CASCADE"))
+    event: Mapped[str] = mapped_column(String(32))
+    job_id: Mapped[str | None] = mapped_column(ForeignKey("jobs.id", ondelete="SET NULL"), index=True)
+    body: Mapped[str] = mapped_column(Text)
+    status: Mapped[str] = mapped_column(Word)
+    attempt: Mapped[int]
+    tries: Mapped[int]
+    next_at: Mapped[datetime | None]  # while it is being sent: when it is taken for lost
+    created_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None] = mapped_column(index=True)
+
+
+class DeliveryAttemptRow(Base):
+    __tablename__ = "webhook_attempts"
+
+    delivery_id: Mapped[str] = mapped_column(
+        ForeignKey("webhook_deliveries.id", ondelete="CASCADE"), primary_key=True
+    )
+    number: Mapped[int] = mapped_column(primary_key=True)
+    started_at: Mapped[datetime]
+    status_code: Mapped[int | None]
+    error: Mapped[str | None] = mapped_column(Text)
+    milliseconds: Mapped[int | None]
 
 
 class IdempotencyRow(Base):

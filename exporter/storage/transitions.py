@@ -1,5 +1,7 @@
 """The one place where a job's status changes: each transition is one guarded UPDATE.
 
+A transition that ends a job also writes, in its own transaction, what is to be told to webhooks.
+
 `attempt` is the fencing token: a worker that froze and wakes up after its job was taken over matches no row.
 """
 
@@ -13,6 +15,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from exporter.model import TRANSITIONS, JobStatus, Outcome, Phase
 from exporter.storage.database import Database
+from exporter.storage.outbox import tell
 from exporter.storage.room import QueueLimits, check_room
 from exporter.storage.tables import AttemptRow, JobRow
 
@@ -169,6 +172,7 @@ class JobTransitions:
             if row is not None:
                 ending = _Ending(outcome=JobStatus.CANCELLED.value, now=now)
                 _close_attempt(connection, job_id, row.attempt, ending, rows=row.row_count)
+                tell(connection, job_id, JobStatus.CANCELLED, now=now)
             return row is not None
 
     def stopped(self, job_id: str, attempt: int, *, now: datetime) -> None:
@@ -228,6 +232,7 @@ class JobTransitions:
                 return None
             ending = _Ending(outcome="worker_lost", now=now, code="worker_lost", message=LOST)
             _close_attempt(connection, job_id, attempt, ending, rows=rows)
+            tell(connection, job_id, JobStatus(status), now=now)
             return JobStatus(status)
 
     def _end(
@@ -241,6 +246,7 @@ class JobTransitions:
             moved = connection.execute(statement).rowcount == 1
             if moved:
                 _close_attempt(connection, job_id, attempt, ending, rows=rows)
+                tell(connection, job_id, to, now=ending.now)
             return moved
 
 

@@ -13,6 +13,7 @@ ACCOUNT = "Marker-account-1"  # a user's password
 GUESSED = "Marker-guessed-2"  # a wrong password, and a password typed as the username
 DATABASE = "Marker-database-3"  # the right password of a datasource
 REFUSED = "Marker-refused-4"  # passwords in URLs that do not work
+RECEIVER = "Marker-receiver-6"  # in a webhook's address: its owner sees it, nobody else
 VALUE = "Marker-value-5"  # of a filter: it is in its job, and in no log
 SECRETS = (ACCOUNT, GUESSED, DATABASE, REFUSED)
 
@@ -53,6 +54,7 @@ def test_no_secret_turns_up_in_any_answer_log_database_file_or_process_title(
         ]
         sign_in(ask)
         other = ask.server.data("POST", "auth/tokens/", {"name": "other"})["token"]
+        whsec = make_webhook(ask)
         use_datasources(ask, url)
         source = ask.data("POST", "datasources/", {"name": "crm", "url": url, "is_shared": True})["id"]
         export(ask, source)
@@ -71,7 +73,9 @@ def test_no_secret_turns_up_in_any_answer_log_database_file_or_process_title(
     heard = b"\n".join(ask.heard).decode("utf-8", "replace")
     told = "\n".join(command.stdout + command.stderr for command in commands)
     kept = b"".join(path.read_bytes() for path in files(instance)).decode("utf-8", "replace")
-    for secret in (*SECRETS, token, other):
+    for name, text in {"commands": told, "log": log, "files": kept, "title": title}.items():
+        assert RECEIVER not in text, name
+    for secret in (*SECRETS, token, other, whsec, whsec.removeprefix("whsec_")):
         for name, text in {
             "answers": heard,
             "commands": told,
@@ -92,6 +96,19 @@ def sign_in(ask):
     ask("POST", "auth/login/", {"username": "max", "password": [GUESSED]})
     ask("GET", "auth/me/", Authorization=f"Bearer {GUESSED}")
     ask("GET", "auth/me/", Authorization=f"Basic {GUESSED}")
+
+
+def make_webhook(ask):
+    """Have every end told to where nobody listens; give the secret, which this one answer may hold."""
+    events = ["job.completed", "job.failed"]
+    hook = {"name": "hook", "url": f"http://127.0.0.1:9/{RECEIVER}", "events": events}
+    made = ask.server.data("POST", "webhooks/", hook)
+    path = f"webhooks/{made['id']}/"
+    for method, rest in (("GET", ""), ("POST", "test/"), ("GET", "deliveries/")):
+        ask(method, path + rest)
+    for bad in (f"https://u:{REFUSED}@127.0.0.1/", f"http://10.0.0.1/?key={REFUSED}", f"x{REFUSED}"):
+        assert ask("POST", "webhooks/", {"name": "bad", "url": bad})[0] == 400
+    return made["secret"]
 
 
 def use_datasources(ask, url):

@@ -244,7 +244,7 @@ def test_the_store_can_add_list_and_age_but_not_change():
 def test_every_action_fits_its_column_and_speaks_of_a_kind():
     for action in Action:
         assert len(action.value) <= 32
-        assert action.kind in {"user", "token", "datasource", "export", "template", "schedule"}
+        assert action.kind in {"user", "token", "datasource", "export", "template", "schedule", "webhook"}
 
 
 def test_a_password_is_nowhere_in_it(app, admin, services):

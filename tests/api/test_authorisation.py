@@ -76,6 +76,16 @@ schedules.change         PATCH   schedule            401 401 404 200 200
 schedules.delete         DELETE  schedule            401 401 404 200 200
 schedules.run            POST    schedule            401 401 404 201 201
 schedules.runs           GET     schedule            401 401 404 200 200
+webhooks.index           GET     -                   401 401 200 200 200
+webhooks.create          POST    webhook-body        401 401 201 201 201
+webhooks.show            GET     webhook             401 401 404 200 200
+webhooks.replace         PUT     webhook             401 401 404 200 200
+webhooks.change          PATCH   webhook             401 401 404 200 200
+webhooks.delete          DELETE  webhook             401 401 404 200 200
+webhooks.test            POST    webhook             401 401 404 200 200
+webhooks.deliveries      GET     webhook             401 401 404 200 200
+webhooks.delivery        GET     delivery            401 401 404 200 200
+webhooks.redeliver       POST    delivery            401 401 404 200 200
 service.healthz          GET     -                   200 200 200 200 200
 service.readyz           GET     -                   200 200 200 200 200
 service.metrics          GET     -                   401 401 200 200 200
@@ -90,6 +100,7 @@ CASES = {
     for who, status in zip(WHO, statuses, strict=True)
     for way in (("cookie",) if who == "nobody" else ("cookie", "token"))
 }
+HOOK = "http://127.0.0.1:9/"  # nobody listens there
 ELSEWHERE = {"REMOTE_ADDR": "192.0.2.7"}  # the figures are open to the server's own machine
 
 
@@ -104,7 +115,13 @@ def world(tmp_path_factory, migrated):  # noqa: F811 - the fixture
     shutil.copytree(migrated, folder)
     make_shop(folder / "shop.db")
     app = create_app(
-        load_settings({"EXPORTER_INSTANCE_PATH": str(folder), "EXPORTER_MAX_PENDING_PER_USER": "1000"})
+        load_settings(
+            {
+                "EXPORTER_INSTANCE_PATH": str(folder),
+                "EXPORTER_MAX_PENDING_PER_USER": "1000",
+                "EXPORTER_WEBHOOK_HOSTS": "127.0.0.1",
+            }
+        )
     )
     yield World(app, folder)
     close(app)
@@ -167,6 +184,18 @@ class World:
     def new_schedule(self, name):
         return self.as_user("owner").post("schedules/", self.schedule(name)).json["data"]["id"]
 
+    def new_webhook(self, name):
+        """Make one, in place of the last: a user may have some, but not any number."""
+        owner = self.as_user("owner")
+        for each in owner.get("webhooks/").json["data"]["webhooks"]:
+            owner.delete(f"webhooks/{each['id']}/")
+        return owner.post("webhooks/", {"name": name, "url": HOOK}).json["data"]["id"]
+
+    def new_delivery(self, name):
+        webhook = self.new_webhook(name)
+        tested = self.as_user("owner").post(f"webhooks/{webhook}/test/").json["data"]
+        return {"webhook_id": webhook, "delivery_id": tested["id"]}
+
     def new_token(self):
         return self.as_user("owner").post("auth/tokens/", {"name": "t"}).json["data"]["id"]
 
@@ -184,6 +213,9 @@ class World:
             "job": lambda: ({"job_id": self.new_job() if method == "DELETE" else self.job}, None),
             "schedule-body": lambda: ({}, self.schedule(name)),
             "schedule": lambda: ({"schedule_id": self.new_schedule(name)}, self.schedule(name)),
+            "webhook-body": lambda: ({}, {"name": name, "url": HOOK}),
+            "webhook": lambda: ({"webhook_id": self.new_webhook(name)}, {"name": name, "url": HOOK}),
+            "delivery": lambda: (self.new_delivery(name), None),
             "token": lambda: ({"token_id": self.new_token()}, None),
             "static": lambda: ({"filename": "api.css"}, None),
             "-": lambda: ({}, {} if method == "POST" else None),

@@ -14,6 +14,7 @@ from schemathesis.specs.openapi import checks
 from exporter.blueprints.openapi import described_rules, template_of
 from tests.client import API, Client
 
+HOOK = "http://127.0.0.1:9/"  # nobody listens there
 DOCUMENT = API + "openapi.json"
 PAGE = "/data-tools/api/docs/"
 EXAMPLES = 8  # requests of each kind that are made up for each operation
@@ -66,12 +67,27 @@ OPERATIONS = {
     "schedules_delete": ("delete", "schedules/{schedule_id}/"),
     "schedules_run": ("post", "schedules/{schedule_id}/run/"),
     "schedules_runs": ("get", "schedules/{schedule_id}/runs/"),
+    "webhooks_index": ("get", "webhooks/"),
+    "webhooks_create": ("post", "webhooks/"),
+    "webhooks_show": ("get", "webhooks/{webhook_id}/"),
+    "webhooks_replace": ("put", "webhooks/{webhook_id}/"),
+    "webhooks_change": ("patch", "webhooks/{webhook_id}/"),
+    "webhooks_delete": ("delete", "webhooks/{webhook_id}/"),
+    "webhooks_test": ("post", "webhooks/{webhook_id}/test/"),
+    "webhooks_deliveries": ("get", "webhooks/{webhook_id}/deliveries/"),
+    "webhooks_delivery": ("get", "webhooks/{webhook_id}/deliveries/{delivery_id}/"),
+    "webhooks_redeliver": ("post", "webhooks/{webhook_id}/deliveries/{delivery_id}/redeliver/"),
     "service_healthz": ("get", "/healthz"),
     "service_readyz": ("get", "/readyz"),
     "service_metrics": ("get", "/metrics"),
     "service_openapi": ("get", "openapi.json"),
     "docs_page": ("get", PAGE),
 }
+
+
+@pytest.fixture
+def app(make_app):
+    return make_app(EXPORTER_WEBHOOK_HOSTS="127.0.0.1")
 
 
 @pytest.fixture
@@ -238,8 +254,9 @@ def test_the_page_shows_every_call_and_schema_and_needs_no_outside_host(admin, d
     for name in document["components"]["schemas"]:
         assert f'id="schema-{name}"' in answer.text
     assert "<code>&#34;&lt;&gt;&#34;</code>" in answer.text  # an operator, as it is written
+    text = answer.text.replace("https://hooks.example/exports", "")  # of an example
     for foreign in ("<script", "<style", " style=", "src=", "https://", "onclick", "onload"):
-        assert foreign not in answer.text, foreign
+        assert foreign not in text, foreign
     with admin.http.get("/data-tools/static/api.css") as sheet:
         assert sheet.mimetype == "text/css"
 
@@ -320,6 +337,25 @@ def test_the_answers_about_templates_are_as_described(witness, source):
     witness("post", "exports/", 409, {"datasource": source, "template": made["id"]})
     witness("delete", url, 200)
     witness("delete", url, 404)
+
+
+def test_the_answers_about_webhooks_are_as_described(witness, source):
+    body = {"name": "hook", "url": HOOK, "datasource": source}
+    made = witness("post", "webhooks/", 201, body).json["data"]
+    url = f"webhooks/{made['id']}/"
+    witness("post", "webhooks/", 409, body)
+    witness("post", "webhooks/", 400, {"name": "", "url": "https://10.0.0.1/"})
+    witness("get", "webhooks/", 200)
+    witness("get", url, 200)
+    witness("put", url, 200, body)
+    witness("patch", url, 200, {"events": ["job.cancelled"]})
+    sent = witness("post", f"{url}test/", 200).json["data"]
+    witness("get", f"{url}deliveries/", 200)
+    witness("get", f"{url}deliveries/?status=odd", 400)
+    witness("get", f"{url}deliveries/{sent['id']}/", 200)
+    witness("post", f"{url}deliveries/{sent['id']}/redeliver/", 200)
+    witness("delete", url, 200)
+    witness("get", f"{url}deliveries/{sent['id']}/", 404)
 
 
 def test_the_answers_about_datasources_are_as_described(witness, source, shop):
@@ -430,11 +466,14 @@ def things(admin, source):
     configuration = {"format": "csv", "filters": {"table": "orders"}}
     template = admin.post("export-templates/", {"name": "t", "configuration": configuration}).json["data"]
     job = admin.export({"datasource": source, **configuration})
+    hook = admin.post("webhooks/", {"name": "hook", "url": HOOK}).json["data"]
     other = admin.post("auth/tokens/", {"name": "other"}).json["data"]
     return {
         "token": token["token"],
         "token_id": other["id"],
         "datasource_id": source,
         "template_id": template["id"],
+        "webhook_id": hook["id"],
+        "delivery_id": admin.post(f"webhooks/{hook['id']}/test/").json["data"]["id"],
         "job_id": job["id"],
     }

@@ -207,3 +207,14 @@ def test_a_deleted_schedule_leaves_its_jobs(schedule, admin):
     assert admin.delete(f"schedules/{schedule['id']}/").status_code == 200
     assert len(jobs(admin)) == 1
     assert admin.get(f"schedules/{schedule['id']}/").status_code == 404
+
+
+def test_a_schedule_whose_request_no_longer_fits_can_rest_but_not_run_again(
+    schedule, services, admin, source
+):
+    services.datasources.delete(services.datasources.get(source, None))
+    path = f"schedules/{schedule['id']}/"
+    assert admin.patch(path, {"is_active": False}).json["data"]["next_run_at"] is None
+    assert "export" in admin.patch(path, {"is_active": True}).json["error"]
+    changed = {**schedule["export"], "format": "json"}
+    assert "export" in admin.patch(path, {"is_active": False, "export": changed}).json["error"]

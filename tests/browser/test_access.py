@@ -8,7 +8,17 @@ from tests.browser.conftest import PAGES
 from tests.browser.test_exports import new_export
 
 AXE = Path(__file__).parent / "vendor" / "axe-4.14.1.min.js"
-PLACES = ("", "exports/new/", "templates/", "datasources/", "users/", "activity/", "account/")
+PLACES = (
+    "",
+    "exports/new/",
+    "templates/",
+    "schedules/?cron=@daily&timezone=UTC",
+    "webhooks/",
+    "datasources/",
+    "users/",
+    "activity/",
+    "account/",
+)
 PHONE = {"width": 360, "height": 740}
 MAX_BYTES = 150_000
 OVER_THE_NETWORK = """() => performance.getEntriesByType("resource")

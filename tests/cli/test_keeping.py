@@ -17,6 +17,10 @@ def jobs(run, **environ):
     return json.loads(run("exports", "list", "--json", **environ).output)["export_jobs"]
 
 
+def deliveries(run, **environ):
+    return json.loads(run("webhooks", "deliveries", "hook", "--json", **environ).output)["deliveries"]
+
+
 def export(run, **environ):
     run("exports", "create", "shop", "--table", "orders", **environ)
 
@@ -105,12 +109,17 @@ def test_nothing_is_moved_under_a_running_server(run, shop_registered, instance,
 
 @pytest.mark.postgres
 def test_everything_moves_to_postgresql(run, shop_registered, postgres_database):
+    hosts = {"WEBHOOK_HOSTS": "127.0.0.1"}
+    run("webhooks", "create", "hook", "http://127.0.0.1:9/", **hosts)
+    run("webhooks", "test", "hook", code=1, **hosts)
     export(run)
     run("tokens", "create", "ada")
-    before = jobs(run)
+    before, told_before = jobs(run), deliveries(run)
+    assert len(told_before) == 2
     told = run("migrate-database", "-", stdin=f"{postgres_database}\n").output
     assert "1 jobs" in told
     assert jobs(run, DATABASE_URL=postgres_database) == before
+    assert deliveries(run, DATABASE_URL=postgres_database) == told_before
     export(run, DATABASE_URL=postgres_database)
     assert len(jobs(run, DATABASE_URL=postgres_database)) == 2
     again = run("migrate-database", postgres_database, code=1).stderr

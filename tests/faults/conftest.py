@@ -8,7 +8,9 @@ import pytest
 from exporter import create_app
 from exporter.datasources import DatasourceValues
 from exporter.model import Role
+from exporter.outbox import JOB_EVENTS
 from exporter.settings import load_settings
+from exporter.webhooks.service import WebhookValues
 from tests.conftest import close, make_shop
 from tests.faults.invariants import digest
 
@@ -24,7 +26,8 @@ def cradle(migrated, tmp_path_factory):
             "CREATE TABLE many AS SELECT a.n, 'some text' t FROM numbers a, numbers LIMIT 17000"
         )
     connection.close()
-    app = create_app(load_settings({"EXPORTER_INSTANCE_PATH": str(folder)}))
+    environ = {"EXPORTER_INSTANCE_PATH": str(folder), "EXPORTER_WEBHOOK_HOSTS": "127.0.0.1"}
+    app = create_app(load_settings(environ))
     parts = app.extensions["exporter"]
     with app.app_context():
         user = parts.accounts.create_user("ada", "a password", role=Role.ADMIN)
@@ -32,6 +35,10 @@ def cradle(migrated, tmp_path_factory):
         parts.datasources.register(DatasourceValues(name="shop", url="sqlite:///shop.db", is_shared=True))
         copied = DatasourceValues(name="copied", url="sqlite:///shop.db", is_shared=True, snapshot_copy=True)
         parts.datasources.register(copied)
+        hook = WebhookValues(
+            name="hook", url="http://127.0.0.1:9/", events=JOB_EVENTS
+        )  # nobody listens there
+        parts.webhooks.create(hook, user)
     close(app)
     return folder, digest(folder / "shop.db")
 

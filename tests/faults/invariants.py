@@ -14,11 +14,13 @@ def check(folder: Path, source_digest: str) -> None:
         connection.row_factory = sqlite3.Row
         jobs = {row["id"]: row for row in connection.execute("SELECT * FROM jobs")}
         attempts = list(connection.execute("SELECT * FROM attempts"))
+        deliveries = list(connection.execute("SELECT * FROM webhook_deliveries"))
     store = folder / "instance" / "exports"
     completed_is_its_file(jobs.values(), store)
     nothing_is_left_over(jobs.values(), store)
     everything_has_ended(jobs.values(), attempts)
     one_file_at_most(jobs, attempts)
+    every_end_is_told_and_no_other(jobs, deliveries)
     promises_were_kept(folder, jobs)
     assert digest(folder / "instance" / "shop.db") == source_digest, "the source was touched"
 
@@ -46,6 +48,15 @@ def everything_has_ended(jobs, attempts):
 
 def one_file_at_most(jobs, attempts):
     completed = [attempt["job_id"] for attempt in attempts if attempt["outcome"] == "completed"]
+    assert sorted(completed) == sorted(job_id for job_id, job in jobs.items() if job["status"] == "completed")
+
+
+def every_end_is_told_and_no_other(jobs, deliveries):
+    """The cradle's webhook listens for every end; what was retried has ended more than once."""
+    told = [(each["job_id"], each["event"]) for each in deliveries if each["job_id"] in jobs]
+    ends = {(job_id, f"job.{job['status']}") for job_id, job in jobs.items()}
+    assert ends <= set(told)
+    completed = [job_id for job_id, event in told if event == "job.completed"]
     assert sorted(completed) == sorted(job_id for job_id, job in jobs.items() if job["status"] == "completed")
 
 

@@ -29,9 +29,12 @@ from exporter.failpoints import probing
 from exporter.jobs import engine, runner
 from exporter.jobs.requests import JobRequest
 from exporter.model import JobStatus
+from exporter.outbox import Delivery, DeliveryStatus, Webhook
 from exporter.settings import load_settings
 from exporter.storage import objects
+from exporter.webhooks.service import WebhookValues
 from tests.client import API
+from tests.receiver import receiving
 
 for heavy in ("formats.csv", "formats.json", "formats.parquet", "sources.sqlite.source", "app"):
     import_module(f"exporter.{heavy}")  # once, before a life is forked
@@ -106,6 +109,7 @@ class Life:
         objects.YOUNG = timedelta(0)
         environ = {"INSTANCE_PATH": str(folder / "instance"), "WORKERS": "1", "LEASE_SECONDS": "1"}
         environ |= _given(folder)
+        environ["WEBHOOK_HOSTS"] = "127.0.0.1"
         self.app = create_app(load_settings({f"EXPORTER_{name}": value for name, value in environ.items()}))
         self.parts = self.app.extensions["exporter"]
         self.probe = probe
@@ -197,6 +201,7 @@ def everything(life: Life) -> None:
     """Do each thing once that a server does with jobs and files. A step that meets the fault ends there."""
     life.parts.engine.start()
     for step in (
+        tell_a_webhook,
         export_and_delete,
         export_from_a_copy,
         fail_and_retry,
@@ -208,6 +213,23 @@ def everything(life: Life) -> None:
         with suppress(*life.probe.expected):
             step(life)
     life.parts.engine.stop(grace=0)
+
+
+def tell_a_webhook(life: Life) -> None:
+    """Let somebody listen for once, until the end of an export was sent there."""
+    webhooks = life.parts.webhooks
+    with receiving() as receiver:
+        hook = webhooks.page(life.user, number=1, size=1).items[0]
+        values = WebhookValues(name=hook.name, url=receiver.url, events=hook.events)
+        webhooks.change(hook, values, life.user)
+        job_id = life.export("orders")
+        life.until(lambda: job_id in {each.job_id for each in begun(life, hook)})
+
+
+def begun(life: Life, hook: Webhook) -> list[Delivery]:
+    """Give the deliveries of which one sending at least has come to its end."""
+    page = life.parts.webhooks.deliveries(hook, number=1, size=100)
+    return [each for each in page.items if each.attempt and each.status is not DeliveryStatus.SENDING]
 
 
 def export_and_delete(life: Life) -> None:

@@ -21,6 +21,7 @@ FLOORS = {
     "exporter.storageurl": 0.5,
     "exporter.settings": 1,
     "exporter.model": 1,
+    "exporter.outbox": 1.5,
     "exporter.storage": 2,
     "exporter.sources": 2,
     "exporter.formats": 2.5,  # writers speak of the sources' columns
@@ -37,6 +38,7 @@ FLOORS = {
     "exporter.preview": 4.5,
     "exporter.jobs": 5,
     "exporter.schedules": 5.1,
+    "exporter.webhooks": 5.2,
     "exporter.documents": 5.2,
     "exporter.wiring": 5.5,
     "exporter.blueprints": 6,

@@ -12,7 +12,17 @@ from tests.conftest import PASSWORD
 
 PAGES = "/data-tools/"
 HTMX = {"HX-Request": "true"}
-MEMBERS = ("", "exports/new/", "templates/", "datasources/", "account/", "exports/rows/")
+MEMBERS = (
+    "",
+    "exports/new/",
+    "templates/",
+    "schedules/",
+    "schedules/times/",
+    "webhooks/",
+    "datasources/",
+    "account/",
+    "exports/rows/",
+)
 ADMINS = ("users/", "activity/")
 HOSTILE = '"><script>alert(1)</script>'
 
@@ -206,17 +216,30 @@ SENT = {
     "pages.preview": {"table": "orders"},
     "pages.add_datasource": {"name": "x", "url": "sqlite:///nowhere.db"},
     "pages.create_token": {"name": "nightly"},
+    "pages.add_schedule": {"name": "s", "cron": "@daily", "timezone": "UTC"},
+    "pages.add_webhook": {"name": "w", "url": "https://10.0.0.1/"},
     "pages.add_user": {"username": "zoe", "password": "x"},
     "pages.change_password": {"old": "wrong", "new": "x", "again": "x"},
 }
 
 
+@pytest.fixture
+def app(make_app):
+    return make_app(EXPORTER_WEBHOOK_HOSTS="127.0.0.1")
+
+
 def test_every_button_that_changes_something_is_noted(app, services, admin, member, source):
     """Whatever becomes of it: some of these are refused."""
     template = {"name": "t", "configuration": {"format": "csv"}}
+    export = {"datasource": source, "format": "csv", "filters": {"table": "orders"}}
+    schedule = {"name": "s", "cron": "@daily", "export": export}
+    hook = admin.post("webhooks/", {"name": "h", "url": "http://127.0.0.1:9/"}).json["data"]
     ids = {
         "job_id": admin.export({"datasource": source, "format": "csv", "filters": {"table": "orders"}})["id"],
         "template_id": admin.post("export-templates/", template).json["data"]["id"],
+        "schedule_id": admin.post("schedules/", schedule).json["data"]["id"],
+        "webhook_id": hook["id"],
+        "delivery_id": admin.post(f"webhooks/{hook['id']}/test/").json["data"]["id"],
         "token_id": admin.post("auth/tokens/", {"name": "n"}).json["data"]["id"],
         "user_id": services.accounts.user_named("max").id,
         "datasource_id": source,

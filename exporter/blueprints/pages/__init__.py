@@ -7,9 +7,11 @@ from exporter.blueprints.pages import (
     datasources,
     errors,
     exports,
+    schedules,
     session,
     templates,
     users,
+    webhooks,
 )
 from exporter.blueprints.pages.base import bp
 
@@ -21,7 +23,9 @@ __all__ = [
     "datasources",
     "errors",
     "exports",
+    "schedules",
     "session",
     "templates",
     "users",
+    "webhooks",
 ]

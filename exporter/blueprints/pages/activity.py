@@ -30,6 +30,8 @@ WORDS = MappingProxyType(
         "retry": "retried",
         "download": "downloaded",
         "run": "ran",
+        "test": "tested",
+        "redeliver": "sent again to",
     }
 )
 

@@ -63,7 +63,8 @@ def _common() -> dict[str, Any]:
 
 
 def _links_of(user: User) -> list[tuple[str, str]]:
-    names = {"home": "Exports", "templates": "Templates", "datasources": "Datasources"}
+    names = {"home": "Exports", "templates": "Templates", "schedules": "Schedules"}
+    names |= {"webhooks": "Webhooks", "datasources": "Datasources"}
     if user.is_admin:
         names |= {"users": "Users", "activity": "Activity"}
     return [(url_for(f"pages.{name}"), word) for name, word in names.items()]
