@@ -289,6 +289,18 @@ class StoreAway(Unavailable):
     code = "store_away"
 
 
+class StoreNotShared(Unavailable):
+    """The worker {worker} cannot run exports here: {reason}. Set STORAGE_URL to what all machines see."""
+
+    code = "store_not_shared"
+
+
+class WorkerLeaving(ExporterError):
+    """The worker ends and takes no more jobs"""
+
+    code = "worker_leaving"
+
+
 class OwnerDisabled(ExporterError):
     """The schedule's owner may no longer sign in"""
 

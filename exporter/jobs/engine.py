@@ -15,7 +15,7 @@ from typing import Protocol
 from exporter.errors import DatabaseAway, ExporterError
 from exporter.jobs.cancel import Reason
 from exporter.jobs.dispatcher import Dispatcher
-from exporter.jobs.executors import Executor
+from exporter.jobs.executors.base import Executor
 from exporter.jobs.lease import Pulse, Reaper
 from exporter.jobs.retention import Sweeper
 from exporter.jobs.service import JobNotices
@@ -103,6 +103,12 @@ class Engine:
     @property
     def running(self) -> bool:
         return self._dispatcher is not None and self._dispatcher.alive
+
+    @property
+    def trouble(self) -> str | None:
+        """Why no job can run at present, though they are handed out."""
+        executor = self._executor
+        return executor.trouble if executor is not None else None
 
     @property
     def stopping(self) -> bool:

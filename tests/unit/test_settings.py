@@ -1,6 +1,7 @@
 """Settings: parsed once, wrong ones named."""
 
 import stat
+import sys
 
 import pytest
 
@@ -51,6 +52,9 @@ def test_the_secret_key_is_made_once_and_only_its_owner_reads_it(load, tmp_path)
         ("AUDIT_DAYS", "-1"),
         ("STORAGE_URL", "ftp://x"),
         ("EXECUTOR", "celery"),
+        ("DASK_SCHEDULER", "scheduler.example:8786"),
+        ("DASK_SCHEDULER", "tcp://scheduler.example"),
+        ("DASK_SCHEDULER", "tcp://scheduler.example:port"),
         ("LOG_FORMAT", "xml"),
         ("SQLITE_ROOTS", "relative/path"),
         ("SECRET_KEY", " "),
@@ -97,3 +101,42 @@ def test_postgres_urls_are_taken_in_all_three_spellings(load):
 def test_every_setting_becomes_a_field(load):
     settings = load()
     assert all(hasattr(settings, name.lower()) for name in SETTINGS)
+
+
+CLUSTER = {
+    "EXECUTOR": "dask",
+    "DASK_SCHEDULER": "tcp://127.0.0.1:8786",
+    "DATABASE_URL": "postgresql://exporter@db.example/exporter",
+}
+
+
+def test_a_cluster_is_two_settings(load):
+    settings = load(**CLUSTER)
+    assert (settings.executor, settings.dask_scheduler) == ("dask", "tcp://127.0.0.1:8786")
+
+
+@pytest.mark.parametrize(
+    ("left_out", "told"),
+    [("DASK_SCHEDULER", "DASK_SCHEDULER must be set to"), ("DATABASE_URL", "it must be postgresql://")],
+)
+def test_a_cluster_without_what_it_needs_is_refused_with_what_to_set(load, left_out, told):
+    given = {name: value for name, value in CLUSTER.items() if name != left_out}
+    with pytest.raises(SettingInvalid, match=told) as caught:
+        load(**given)
+    assert "\n" not in caught.value.line
+
+
+def test_a_cluster_without_its_package_is_refused_with_what_to_install(load, monkeypatch):
+    class Bare:
+        """Finds what the real finder finds, but for one package."""
+
+        def __init__(self, finder):
+            self.finder = finder
+
+        def find_spec(self, name, path=None, target=None):
+            return None if name == "distributed" else self.finder.find_spec(name, path, target)
+
+    monkeypatch.setattr(sys, "meta_path", [Bare(finder) for finder in sys.meta_path])
+    monkeypatch.delitem(sys.modules, "distributed", raising=False)
+    with pytest.raises(SettingInvalid, match=r"pip install 'exporter\[dask\]'"):
+        load(**CLUSTER)
