@@ -149,11 +149,7 @@ def _executor(
     from exporter.jobs.executors.dask import DaskExecutor
 
     executor = DaskExecutor(
-        cluster,
-        slots=settings.workers,
-        freed=freed,
-        leases=place.jobs.leases,
-        patience=settings.lease_seconds,
+        cluster, place.jobs, slots=settings.workers, freed=freed, patience=settings.lease_seconds
     )
     executor.start()
     return executor

@@ -11,7 +11,7 @@ import pytest
 
 from tests.cluster import NEWER, running_cluster
 from tests.conftest import make_shop
-from tests.faults.probes import eventually
+from tests.faults.probes import DEADLINE_SECONDS, eventually
 from tests.postgres_server import fresh_database
 from tests.server import Server
 
@@ -136,6 +136,16 @@ def test_a_job_without_workers_waits_and_readiness_says_so(server, cluster):
     done = server.until(job_id, "completed")
     assert (done["attempt"], done["row_count"]) == (1, 4)
     assert readiness(server) == (200, "ready")
+
+
+def test_a_command_waits_for_workers_and_says_so(server, cluster, tmp_path):
+    file = tmp_path / "orders.csv"
+    words = ("exports", "create", "shop", "--table", "orders", "--output", str(file))
+    with server.begin(*words) as command:
+        assert command.stderr.readline() == f"The Dask cluster has no workers ({cluster.address})\n"
+        cluster.start_worker()
+        assert command.wait(DEADLINE_SECONDS) == 0
+    assert file.read_text().startswith('"id","city"')
 
 
 def test_a_worker_killed_in_the_middle_of_an_export_costs_an_attempt(server, cluster, instance):

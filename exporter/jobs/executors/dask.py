@@ -9,7 +9,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import CancelledError
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,7 +18,8 @@ from exporter.errors import DatabaseAway, StoreNotShared
 from exporter.jobs.executors.base import PoolClosed
 from exporter.jobs.executors.cluster import Cluster, Connection, Member
 from exporter.jobs.executors.roll import ASK_AGAIN_SECONDS, Roll
-from exporter.storage.jobs import Lease
+from exporter.model import JobStatus
+from exporter.storage.jobs import JobStore
 
 log = logging.getLogger(__name__)
 
@@ -42,30 +43,26 @@ class Handed:
 
 
 class DaskExecutor:
-    """`slots` bounds what this server has handed over and not seen end, and so do the threads of the workers.
+    """`slots` bounds what this server has handed over and not seen end; so do the workers' threads that are idle.
 
-    `freed` is called whenever a slot may have become free, `leases` gives the jobs that run, and `patience` is how
-    many seconds a job may wait at the scheduler before it is handed over again.
+    `freed` is called whenever a slot may have become free. `patience` is how many seconds a job may wait at the
+    scheduler before it is handed over again.
     """
 
     def __init__(
-        self,
-        cluster: Cluster,
-        *,
-        slots: int,
-        freed: Callable[[], None],
-        leases: Callable[[], Sequence[Lease]],
-        patience: float,
+        self, cluster: Cluster, jobs: JobStore, *, slots: int, freed: Callable[[], None], patience: float
     ) -> None:
         self._cluster = cluster
+        self._jobs = jobs
         self._slots = slots
         self._freed = freed
-        self._leases = leases
         self._patience = patience
         self._lock = threading.Lock()
         self._handed: dict[str, Handed] = {}
         self._fit: frozenset[Member] = frozenset()
+        self._running: frozenset[str] = frozenset()  # in all rows, whoever handed them over
         self._trouble: str | None = NOT_YET
+        self._told: object = None
         self._closed = False
         self._looked = threading.Event()
         self._roll = Roll()
@@ -87,8 +84,8 @@ class DaskExecutor:
     @property
     def free(self) -> int:
         with self._lock:
-            threads = sum(member.threads for member in self._fit)
-            return max(0, min(self._slots, threads) - len(self._handed))
+            own, elsewhere = len(self._handed), len(self._running - self._handed.keys())
+            return max(0, min(self._slots, _threads(self._fit) - elsewhere) - own)
 
     @property
     def trouble(self) -> str | None:
@@ -143,9 +140,14 @@ class DaskExecutor:
         while not self._stop.is_set():
             members = await connection.workers()
             fit = await self._roll.call(connection, members)
+            with suppress(DatabaseAway):
+                self._running = frozenset(
+                    lease.job_id for lease in await asyncio.to_thread(self._jobs.leases)
+                )
             self._see(fit, NO_FIT_WORKERS if members else NO_WORKERS)
             self._looked.set()
-            await self._review(connection)
+            with suppress(DatabaseAway):
+                await self._review(connection)
             await self._pause()
 
     async def _pause(self) -> None:
@@ -154,56 +156,53 @@ class DaskExecutor:
 
     def _see(self, fit: frozenset[Member], otherwise: str) -> None:
         """Take what was seen for the truth from now on; `otherwise` is said where nobody is fit."""
-        trouble = None if fit else otherwise
         with self._lock:
-            news = (fit, trouble) != (self._fit, self._trouble)
-            self._fit, self._trouble = fit, trouble
-        if news and not self._closed:
-            self._tell()
-            self._freed()
-
-    def _tell(self) -> None:
+            self._fit, self._trouble = fit, None if fit else otherwise
+            news, self._told = self._told != (fit, self._trouble), (fit, self._trouble)
+        if self._closed or not news:
+            return
         if self._trouble is not None:
             log.warning("%s (%s)", self._trouble, self._cluster.address)
-            return
-        threads = sum(member.threads for member in self._fit)
-        log.info("exports run on %d Dask workers, %d at once", len(self._fit), threads)
+        else:
+            log.info("exports run on %d Dask workers, %d at once", len(fit), _threads(fit))
+        self._freed()
 
     async def _review(self, connection: Connection) -> None:
-        """Take back what nobody runs though it was handed over long ago, or to workers that have gone since."""
+        """Take back what is not run though it was handed over long ago, or to workers that have gone since."""
         here = {member.address for member in self._fit}
         late = time.monotonic() - self._patience
-        asked = [
-            handed for handed in self._following if handed.since < late or handed.workers.isdisjoint(here)
-        ]
-        idle = await self._not_running(asked) if asked else []
-        if idle:
-            self._doubt(frozenset[str]().union(*(handed.workers for handed in idle)))
-        for handed in idle:
-            future = self._futures.get(handed)
-            self._drop(handed)
-            if future is not None:
-                await connection.take_back(future)
+        for handed in list(self._following):
+            if handed.job_id in self._running or (
+                handed.since > late and not handed.workers.isdisjoint(here)
+            ):
+                continue
+            job = await asyncio.to_thread(self._jobs.get, handed.job_id)
+            if job is not None and job.status is JobStatus.PROCESSING:
+                continue
+            if job is not None and job.status is JobStatus.PENDING:
+                self._doubt(handed.workers)
+            await self._take_back(connection, handed)
 
-    async def _not_running(self, asked: list[Handed]) -> list[Handed]:
-        try:
-            leases = await asyncio.to_thread(self._leases)
-        except DatabaseAway:
-            return []
-        running = {lease.job_id for lease in leases}
-        return [handed for handed in asked if handed.job_id not in running]
+    async def _take_back(self, connection: Connection, handed: Handed) -> None:
+        future = self._futures.get(handed)
+        self._drop(handed)
+        if future is not None:
+            await connection.take_back(future)
 
     def _doubt(self, workers: frozenset[str]) -> None:
         """Send nothing to workers of which one may have frozen, until they have answered again."""
         self._roll.doubt(workers)
-        fit = frozenset(member for member in self._fit if member.address not in workers)
-        self._see(fit, NO_FIT_WORKERS)
+        with self._lock:
+            self._fit = frozenset(member for member in self._fit if member.address not in workers)
 
     def _begin(self, handed: Handed) -> None:
         self._following[handed] = self._loop.create_task(self._follow(handed))
 
     async def _follow(self, handed: Handed) -> None:
         """See one handing over to its end, as far as Dask tells of it."""
+        if not handed.workers:  # they have gone since the slot was seen free
+            self._drop(handed)
+            return
         try:
             future = self._futures[handed] = self._connection.hand_over(handed.job_id, handed.workers)
             log.info("job %s handed over to the cluster", handed.job_id, extra={"job": handed.job_id})
@@ -225,3 +224,7 @@ class DaskExecutor:
             if self._handed.get(handed.job_id) is handed:
                 del self._handed[handed.job_id]
         self._freed()
+
+
+def _threads(members: Iterable[Member]) -> int:
+    return sum(member.threads for member in members)
