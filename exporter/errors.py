@@ -290,7 +290,7 @@ class StoreAway(Unavailable):
 
 
 class StoreNotShared(Unavailable):
-    """The worker {worker} cannot run exports here: {reason}. Set STORAGE_URL to what all machines see."""
+    """Worker {worker}: {reason}. Set STORAGE_URL, here and there, to what all machines see."""
 
     code = "store_not_shared"
 

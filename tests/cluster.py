@@ -32,7 +32,7 @@ class DaskCluster:
         self.scheduler = None
 
     def start_scheduler(self):
-        self.scheduler = self._start(
+        self.scheduler = self.start(
             "scheduler", "--host", "127.0.0.1", "--port", str(self.port), "--no-dashboard"
         )
 
@@ -40,7 +40,7 @@ class DaskCluster:
         """Without a nanny the worker is this very process, to be killed or frozen."""
         kind = "--nanny" if nanny else "--no-nanny"
         options = (self.address, kind, "--nthreads", "1", "--no-dashboard", "--local-directory", self.folder)
-        return self._start("worker", *map(str, options), program=program, **self.shared, **environ)
+        return self.start("worker", *map(str, options), program=program, **self.shared, **environ)
 
     def close(self, *, but=()):
         """End what was started, frozen or not."""
@@ -49,7 +49,7 @@ class DaskCluster:
                 process.kill()
                 process.wait()
 
-    def _start(self, *words, program=("-m", "dask"), **environ):
+    def start(self, *words, program=("-m", "dask"), **environ):
         path = self.folder / f"{len(self.processes)}-{words[0]}.log"
         with path.open("w") as output:
             process = subprocess.Popen(

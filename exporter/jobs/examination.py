@@ -12,7 +12,7 @@ from importlib.metadata import version
 from typing import Any
 from uuid import uuid4
 
-from exporter.errors import ExporterError
+from exporter.errors import ArtifactGone, ExporterError
 from exporter.jobs.workplace import Workplace
 from exporter.storage.artifacts import Finished, LocalStore
 from exporter.storage.database import Database, schema_version
@@ -127,8 +127,10 @@ def _trouble_with(artifacts: LocalStore, probe: Finished) -> str | None:
     try:
         artifacts.open(probe.key, size=probe.size, sha256=probe.sha256).close()
         staged = artifacts.stage(f"{probe.key}-{uuid4()}")
+    except ArtifactGone:
+        return "what the server has just written is not there"
     except ExporterError as exc:
-        return f"a file that the server wrote is not to be read there ({exc.message})"
+        return str(exc.facts.get("reason", exc.line))
     with suppress(ExporterError):
         staged.write(PROBE)
     staged.discard()

@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from distributed import Worker, WorkerPlugin, get_worker
+from distributed import Status, Worker, WorkerPlugin, get_worker
 from sqlalchemy import create_engine
 
 from exporter import log
@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 
 NAME = "exporter"
 LET_GO_SECONDS = 5.0  # within the ten that `dask worker` gives its processes at the end
+BUILD_SECONDS = 10.0
 LET_GO_LOOK_SECONDS = 0.05
 
 _building = threading.Lock()
@@ -41,15 +42,8 @@ class Installation(WorkerPlugin):
         self.settings = load_settings(os.environ)
         url = self.settings.database_url
         self.place = furnish(self.settings, Database(create_engine(url, **engine_options(url))), utc_now)
-        self._leaving = False
         log.configure(self.settings.log_format)
         self.place.pulse.start()
-
-    def run(self, job_id: str) -> None:
-        """Raise WorkerLeaving."""
-        if self._leaving:
-            raise WorkerLeaving
-        self.place.runner.run(job_id)
 
     async def teardown(self, worker: Worker) -> None:
         """Put what runs here back in the queue, for the worker ends."""
@@ -57,7 +51,6 @@ class Installation(WorkerPlugin):
         await asyncio.to_thread(self._let_go)
 
     def _let_go(self) -> None:
-        self._leaving = True
         pulse = self.place.pulse
         logger.info("the worker ends: running exports go back to the queue")
         pulse.cancel_all(Reason.STOPPING)
@@ -72,8 +65,11 @@ class Installation(WorkerPlugin):
 
 
 def run_job(job_id: str) -> None:
-    """Run one attempt, if the claim of it succeeds."""
-    _installation(get_worker()).run(job_id)
+    """Run the job, if the claim of it succeeds. Raises WorkerLeaving."""
+    worker = get_worker()
+    if worker.status is not Status.running:
+        raise WorkerLeaving
+    _installation(worker).place.runner.run(job_id)
 
 
 async def examine(question: Mapping[str, Any], dask_worker: Worker) -> dict[str, Any]:
@@ -98,5 +94,5 @@ def _installation(worker: Worker) -> Installation:
         if not isinstance(found, Installation):
             found = Installation()
             loop: asyncio.AbstractEventLoop = worker.io_loop.asyncio_loop  # type: ignore[attr-defined]
-            asyncio.run_coroutine_threadsafe(worker.plugin_add(found, name=NAME), loop).result()
+            asyncio.run_coroutine_threadsafe(worker.plugin_add(found, name=NAME), loop).result(BUILD_SECONDS)
         return found

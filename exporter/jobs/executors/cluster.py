@@ -12,7 +12,7 @@ from exporter.jobs.examination import Examiner, Question, Verdict, spelled
 T = TypeVar("T")
 
 CONNECT_SECONDS = 5.0
-ANSWER_SECONDS = 5.0  # a worker that is asked reaches for the app database and the store
+ANSWER_SECONDS = 10.0  # a worker that is asked first loads what it needs, and reaches for database and store
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +87,9 @@ class Connection:
         asked = self._client.run(examine, spelled(question), workers=[address], on_error="return")
         try:
             told = (await _soon(asked))[address]
-        except (OSError, KeyError):
+        except (OSError, KeyError) as exc:
+            told = exc
+        if isinstance(told, OSError | KeyError):
             return Verdict(faults=("it does not answer",))
         if not isinstance(told, Mapping):
             return Verdict(faults=(_refusal(told),))
