@@ -404,7 +404,7 @@ class FileDamaged(ExporterError):
 
 
 class WorkerLost(ExportFailed):
-    """The server stopped while this export ran, {attempts} times. Retry it, or narrow it."""
+    """What ran this export stopped in the middle of it, {attempts} times. Retry it, or narrow it."""
 
     code = "worker_lost"
 

@@ -117,7 +117,8 @@ def _cluster(cluster: "Cluster") -> Iterator[tuple[str, str]]:
         yield WRONG, f"dask: {cluster.address} has no workers. Start one with: dask worker {cluster.address}"
     for member, verdict in sorted(verdicts.items(), key=lambda pair: pair[0].address):
         if not verdict.faults:
-            yield OK, f"worker {member.address}: {member.threads} threads, same app database, key and store"
+            threads = f"{member.threads} thread{'s' if member.threads > 1 else ''}"
+            yield OK, f"worker {member.address}: {threads}, same app database, key and store"
         for line in verdict.faults:
             yield WRONG, f"worker {member.address}: {line}"
         for line in verdict.doubts:

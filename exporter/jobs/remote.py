@@ -1,7 +1,8 @@
 """What runs on a worker of a Dask cluster. A server sends for these functions by name; plain values travel, no code.
 
 A worker process builds its part of the installation once, from its own settings: its pulse beats for the jobs that
-run there, and hears of a cancel from the job's row. It hands out nothing, takes over nothing and migrates nothing.
+run there, and hears of a cancel from the job's row. It hands out nothing, takes over nothing and migrates nothing;
+of the store it clears up only what was left half written.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ from exporter import log
 from exporter.errors import DatabaseAway, ExporterError, WorkerLeaving
 from exporter.jobs.cancel import Reason
 from exporter.jobs.examination import answer, wrong_schema
+from exporter.jobs.retention import clear_staging
 from exporter.jobs.workplace import furnish
 from exporter.model import utc_now
 from exporter.settings import load_settings
@@ -38,11 +40,12 @@ class Installation(WorkerPlugin):
     """This process's part of one installation. As the worker's plugin it is told when the worker ends."""
 
     def __init__(self) -> None:
-        """Raise an ExporterError where the settings do not fit."""
+        """Raise an ExporterError where the settings do not fit, or the app database or the store is away."""
         self.settings = load_settings(os.environ)
         url = self.settings.database_url
         self.place = furnish(self.settings, Database(create_engine(url, **engine_options(url))), utc_now)
         log.configure(self.settings.log_format)
+        clear_staging(self.place.jobs, self.place.artifacts)
         self.place.pulse.start()
 
     async def teardown(self, worker: Worker) -> None:

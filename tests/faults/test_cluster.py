@@ -153,11 +153,13 @@ def test_a_worker_killed_in_the_middle_of_an_export_costs_an_attempt(server, clu
     ready(server)
     job_id = server.submit("long")
     beaten(server, job_id)
-    cluster.start_worker()
     first.kill()
+    server.until(job_id, "pending")
+    assert of(instance, job_id) == (set(), {f"{job_id}-1"})
+    cluster.start_worker()
     done = whole(server, job_id)
     assert outcomes(done) == ["worker_lost", "completed"]
-    assert of(instance, job_id)[0] == {f"{job_id}-2"}
+    assert of(instance, job_id) == ({f"{job_id}-2"}, set())
 
 
 def test_a_worker_that_froze_is_fenced_when_it_wakes_up(server, cluster, instance):
@@ -220,6 +222,21 @@ def test_an_export_goes_on_when_the_server_is_killed_and_runs_once(server, clust
     server.kill()
     server.start()
     assert outcomes(whole(server, job_id)) == ["completed"]
+
+
+def test_two_servers_of_one_cluster_run_each_job_once(server, cluster, instance):
+    other = Server(instance, **cluster.shared)
+    other.token, other.source = server.token, server.source
+    for _ in range(2):
+        cluster.start_worker()
+    other.start()
+    try:
+        ready(other)
+        jobs = [each.submit("numbers") for each in (server, other) * 8]
+        done = [server.until(job_id, "completed", "failed") for job_id in jobs]
+    finally:
+        other.kill()
+    assert [(job["status"], job["attempt"]) for job in done] == [("completed", 1)] * 16
 
 
 def test_a_cancel_reaches_the_worker(server, cluster, instance):

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import uuid4
 
-from exporter.jobs.examination import Examiner, Question, Verdict, spelled
+from exporter.jobs.examination import Examiner, Verdict, spelled
 
 T = TypeVar("T")
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 10.0  # a worker that is asked first loads what it needs, and reaches for database and store
+MOST_EXAMINED = 4  # at once: each holds a connection of the app database
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +31,7 @@ class Connection:
     def __init__(self, client: Any, examiner: Examiner) -> None:
         self._client = client
         self._examiner = examiner
+        self._examining = asyncio.Semaphore(MOST_EXAMINED)
 
     async def workers(self) -> frozenset[Member]:
         """Give the workers that take work: none that is paused or leaves."""
@@ -40,14 +42,14 @@ class Connection:
             if facts["status"] == "running"
         )
 
-    async def examine(self, members: Collection[Member]) -> dict[Member, Verdict]:
-        """Ask workers to prove that they are this installation's. Raises DatabaseAway or a store's error.
+    async def examine(self, member: Member) -> Verdict:
+        """Ask a worker to prove that it is this installation's. Raises DatabaseAway or a store's error.
 
         One that does not see the store is asked again: a sweep may have removed the probe.
         """
-        verdicts = await self._ask(members)
-        doubtful = [member for member, verdict in verdicts.items() if not verdict.store_shared]
-        return verdicts | await self._ask(doubtful)
+        async with self._examining:
+            verdict = await self._ask(member.address)
+            return verdict if verdict.store_shared else await self._ask(member.address)
 
     def hand_over(self, job_id: str, workers: Collection[str]) -> Awaitable[None]:
         """Have the job run on one of the workers, also when this server is gone.
@@ -74,26 +76,20 @@ class Connection:
         """Have the scheduler forget a job that no worker began. One that was begun goes on."""
         await _soon(self._client.cancel([future], force=True))
 
-    async def _ask(self, members: Collection[Member]) -> dict[Member, Verdict]:
-        if not members:
-            return {}
-        with self._examiner.asking() as question:
-            verdicts = await asyncio.gather(*(self._verdict(member.address, question) for member in members))
-        return dict(zip(members, verdicts, strict=True))
-
-    async def _verdict(self, address: str, question: Question) -> Verdict:
+    async def _ask(self, worker: str) -> Verdict:
         from exporter.jobs.remote import examine
 
-        asked = self._client.run(examine, spelled(question), workers=[address], on_error="return")
-        try:
-            told = (await _soon(asked))[address]
-        except (OSError, KeyError) as exc:
-            told = exc
-        if isinstance(told, OSError | KeyError):
-            return Verdict(faults=("it does not answer",))
-        if not isinstance(told, Mapping):
-            return Verdict(faults=(_refusal(told),))
-        return self._examiner.judge(question, told)
+        with self._examiner.asking() as question:
+            asked = self._client.run(examine, spelled(question), workers=[worker], on_error="return")
+            try:
+                told = (await _soon(asked))[worker]
+            except (OSError, KeyError) as exc:
+                told = exc
+            if isinstance(told, OSError | KeyError):
+                return Verdict(faults=("it does not answer",))
+            if not isinstance(told, Mapping):
+                return Verdict(faults=(_refusal(told),))
+            return self._examiner.judge(question, told)
 
 
 class Cluster:
@@ -117,7 +113,9 @@ class Cluster:
 
     async def _survey(self) -> dict[Member, Verdict]:
         async with self.connected() as connection:
-            return await connection.examine(await connection.workers())
+            members = await connection.workers()
+            verdicts = await asyncio.gather(*map(connection.examine, members))
+            return dict(zip(members, verdicts, strict=True))
 
 
 async def _soon(asked: Awaitable[T]) -> T:

@@ -30,6 +30,7 @@ PAUSE_SECONDS = 1.0  # before a job is handed over again that its worker could n
 NOT_YET = "The Dask scheduler has not answered yet"
 NO_SCHEDULER = "The Dask scheduler does not answer"
 NO_WORKERS = "The Dask cluster has no workers"
+NOT_EXAMINED = "The workers of the Dask cluster have not answered yet"
 NO_FIT_WORKERS = "No worker of the Dask cluster can run this server's jobs; exporter doctor says why"
 
 
@@ -129,6 +130,7 @@ class DaskExecutor:
                 log.debug("%s: %s", self._cluster.address, exc)
             except Exception:
                 log.exception("speaking with the Dask scheduler met an unexpected fault; trying again")
+            self._roll.hang_up()
             self._see(frozenset(), NO_SCHEDULER)
             for handed in list(self._following):
                 self._drop(handed)
@@ -144,11 +146,18 @@ class DaskExecutor:
                 self._running = frozenset(
                     lease.job_id for lease in await asyncio.to_thread(self._jobs.leases)
                 )
-            self._see(fit, NO_FIT_WORKERS if members else NO_WORKERS)
-            self._looked.set()
+            self._see(fit, self._lacking(members))
+            if self._roll.complete:
+                self._looked.set()
             with suppress(DatabaseAway):
                 await self._review(connection)
             await self._pause()
+
+    def _lacking(self, members: frozenset[Member]) -> str:
+        """Say what it would be if no worker were fit."""
+        if not members:
+            return NO_WORKERS
+        return NO_FIT_WORKERS if self._roll.complete else NOT_EXAMINED
 
     async def _pause(self) -> None:
         with suppress(TimeoutError):
@@ -164,7 +173,7 @@ class DaskExecutor:
         if self._trouble is not None:
             log.warning("%s (%s)", self._trouble, self._cluster.address)
         else:
-            log.info("exports run on %d Dask workers, %d at once", len(fit), _threads(fit))
+            log.info("the Dask cluster is ready: workers=%d threads=%d", len(fit), _threads(fit))
         self._freed()
 
     async def _review(self, connection: Connection) -> None:

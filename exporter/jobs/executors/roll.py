@@ -1,8 +1,8 @@
 """Which workers of a cluster get this server's jobs."""
 
+import asyncio
 import logging
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from exporter.errors import ExporterError
@@ -12,6 +12,7 @@ from exporter.jobs.executors.cluster import Connection, Member
 log = logging.getLogger(__name__)
 
 ASK_AGAIN_SECONDS = 30  # a worker that was not fit may have been mended
+WAIT_SECONDS = 1.0  # for answers, before those that have come are used
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,10 +26,16 @@ class Roll:
 
     def __init__(self) -> None:
         self._entries: dict[Member, Entry] = {}
+        self._asked: dict[Member, asyncio.Task[Verdict]] = {}
 
     @property
     def verdicts(self) -> dict[Member, Verdict]:
         return {member: entry.verdict for member, entry in self._entries.items()}
+
+    @property
+    def complete(self) -> bool:
+        """Tell whether every worker has been examined."""
+        return not self._asked
 
     def doubt(self, addresses: frozenset[str]) -> None:
         """Have the workers at these addresses prove anew that they are there: one may have frozen."""
@@ -37,28 +44,39 @@ class Roll:
         }
 
     async def call(self, connection: Connection, members: frozenset[Member]) -> frozenset[Member]:
-        """Give the members that are fit."""
-        known = {member: entry for member, entry in self._entries.items() if member in members}
-        now = time.monotonic()
-        asked = [member for member in members if member not in known or _is_due(known[member], now)]
-        try:
-            found = await connection.examine(asked)
-        except ExporterError as exc:
-            log.warning("the workers cannot be examined at present: %s", exc.line)
-            found = {}
-        _tell((member, verdict) for member, verdict in found.items() if self.verdicts.get(member) != verdict)
-        self._entries = known | {
-            member: Entry(verdict=verdict, found=now) for member, verdict in found.items()
-        }
+        """Give the members that are fit as far as is known; those that do not answer keep nobody waiting."""
+        self._entries = {member: entry for member, entry in self._entries.items() if member in members}
+        for member in members - self._asked.keys():
+            if self._is_due(member):
+                self._asked[member] = asyncio.create_task(connection.examine(member))
+        if self._asked:
+            done, _ = await asyncio.wait(self._asked.values(), timeout=WAIT_SECONDS)
+            for member in [member for member, task in self._asked.items() if task in done]:
+                self._note(member, self._asked.pop(member))
         return frozenset(member for member, entry in self._entries.items() if not entry.verdict.faults)
 
+    def hang_up(self) -> None:
+        """Wait for no more answers: the connection they would come by has gone."""
+        for task in self._asked.values():
+            task.cancel()
+        self._asked.clear()
 
-def _is_due(entry: Entry, now: float) -> bool:
-    return bool(entry.verdict.faults) and now - entry.found > ASK_AGAIN_SECONDS
+    def _is_due(self, member: Member) -> bool:
+        entry = self._entries.get(member)
+        if entry is None:
+            return True
+        return bool(entry.verdict.faults) and time.monotonic() - entry.found > ASK_AGAIN_SECONDS
 
-
-def _tell(found: Iterable[tuple[Member, Verdict]]) -> None:
-    for member, verdict in found:
+    def _note(self, member: Member, task: asyncio.Task[Verdict]) -> None:
+        try:
+            verdict = task.result()
+        except (ExporterError, OSError) as exc:
+            log.warning("worker %s cannot be examined at present: %s", member.address, exc)
+            return
+        before = self._entries.get(member)
+        self._entries[member] = Entry(verdict=verdict, found=time.monotonic())
+        if before is not None and before.verdict == verdict:
+            return
         for line in verdict.faults:
             log.error("worker %s gets no jobs: %s", member.address, line)
         for line in verdict.doubts:
