@@ -147,7 +147,7 @@ class DaskExecutor:
                     lease.job_id for lease in await asyncio.to_thread(self._jobs.leases)
                 )
             self._see(fit, self._lacking(members))
-            if self._roll.complete:
+            if self._roll.knows(members):
                 self._looked.set()
             with suppress(DatabaseAway):
                 await self._review(connection)
@@ -157,7 +157,7 @@ class DaskExecutor:
         """Say what it would be if no worker were fit."""
         if not members:
             return NO_WORKERS
-        return NO_FIT_WORKERS if self._roll.complete else NOT_EXAMINED
+        return NO_FIT_WORKERS if self._roll.knows(members) else NOT_EXAMINED
 
     async def _pause(self) -> None:
         with suppress(TimeoutError):
@@ -218,8 +218,10 @@ class DaskExecutor:
             await future
         except CancelledError:
             log.warning("job %s was handed over to a scheduler that has gone", handed.job_id)
-        except Exception:
-            log.exception("job %s could not be run where it was sent", handed.job_id)
+        except Exception as exc:  # noqa: BLE001 - whatever a worker met; its own log says where
+            log.warning(
+                "job %s was not run where it was sent: %s: %s", handed.job_id, type(exc).__name__, exc
+            )
             await asyncio.sleep(PAUSE_SECONDS)
         self._drop(handed)
 

@@ -32,10 +32,9 @@ class Roll:
     def verdicts(self) -> dict[Member, Verdict]:
         return {member: entry.verdict for member, entry in self._entries.items()}
 
-    @property
-    def complete(self) -> bool:
-        """Tell whether every worker has been examined."""
-        return not self._asked
+    def knows(self, members: frozenset[Member]) -> bool:
+        """Tell whether all of them have been examined."""
+        return members <= self._entries.keys()
 
     def doubt(self, addresses: frozenset[str]) -> None:
         """Have the workers at these addresses prove anew that they are there: one may have frozen."""
