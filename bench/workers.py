@@ -20,7 +20,7 @@ from sqlalchemy import create_engine
 
 from exporter.jobs.cancel import CancelToken
 from exporter.jobs.dispatcher import Dispatcher
-from exporter.jobs.executors import ThreadExecutor
+from exporter.jobs.executors.threads import ThreadExecutor
 from exporter.jobs.lease import Pulse, Running
 from exporter.jobs.progress import Progress
 from exporter.model import Outcome, utc_now

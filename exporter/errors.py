@@ -325,6 +325,18 @@ class AddressRefused(ExporterError):
     code = "address_refused"
 
 
+class StoreNotShared(Unavailable):
+    """Worker {worker}: {reason}. Set STORAGE_URL, here and there, to what all machines see."""
+
+    code = "store_not_shared"
+
+
+class WorkerLeaving(ExporterError):
+    """The worker ends and takes no more jobs"""
+
+    code = "worker_leaving"
+
+
 class OwnerDisabled(ExporterError):
     """The schedule's owner may no longer sign in"""
 
@@ -434,7 +446,7 @@ class FileDamaged(ExporterError):
 
 
 class WorkerLost(ExportFailed):
-    """The server stopped while this export ran, {attempts} times. Retry it, or narrow it."""
+    """What ran this export stopped in the middle of it, {attempts} times. Retry it, or narrow it."""
 
     code = "worker_lost"
 

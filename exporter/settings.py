@@ -11,6 +11,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from importlib.util import find_spec
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,7 @@ class Settings:
     storage_url: str
     downloads: str
     executor: str
+    dask_scheduler: str | None
     workers: int
     max_pending: int
     max_pending_per_user: int
@@ -161,6 +163,17 @@ def _storage_url(name: str, value: object) -> str:
     raise _refuse(name, scheme, storageurl.EXPECTED)
 
 
+def _scheduler(name: str, value: object) -> str:
+    text = str(value)
+    try:
+        parts = urlsplit(text)
+        if parts.scheme == "tcp" and parts.hostname and parts.port and not parts.path:
+            return text
+    except ValueError:
+        pass
+    raise _refuse(name, text, "tcp://host:port, such as tcp://scheduler.example:8786")
+
+
 def _choice(*words: str) -> Callable[[str, object], str]:
     def parse(name: str, value: object) -> str:
         if value not in words:
@@ -222,7 +235,8 @@ SETTINGS: Mapping[str, tuple[_Parser, _Default]] = {
     "DATABASE_URL": (_database_url, lambda instance: f"sqlite:///{instance / 'exporter.sqlite3'}"),
     "STORAGE_URL": (_storage_url, lambda instance: f"file://{instance / 'exports'}"),
     "DOWNLOADS": (_choice(*Handover), lambda _: Handover.DIRECT),
-    "EXECUTOR": (_choice("threads"), lambda _: "threads"),
+    "EXECUTOR": (_choice("threads", "dask"), lambda _: "threads"),
+    "DASK_SCHEDULER": (_scheduler, lambda _: None),
     "WORKERS": (_whole(1), lambda _: max(2, os.cpu_count() or 1)),
     "MAX_PENDING": (_whole(1), lambda _: 1000),
     "MAX_PENDING_PER_USER": (_whole(1), lambda _: 200),
@@ -279,6 +293,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
     }
     settings = Settings(instance_path=instance, **parsed)
     _check_downloads(settings)
+    _check_executor(settings)
     return settings
 
 
@@ -301,6 +316,21 @@ def _make_instance(folder: Path) -> None:
     except OSError as exc:
         expected = f"a folder that can be made ({exc.strerror})"
         raise _refuse(f"{PREFIX}INSTANCE_PATH", str(folder), expected) from exc
+
+
+def _check_executor(settings: Settings) -> None:
+    """Refuse a Dask cluster without what it needs. Raises SettingInvalid."""
+    if settings.executor != "dask":
+        return
+    if settings.dask_scheduler is None:
+        raise _refuse("EXECUTOR", "dask", "with it, DASK_SCHEDULER must be set to tcp://host:port")
+    if settings.embedded:
+        expected = "with EXECUTOR=dask it must be postgresql://…, which every worker reaches"
+        raise _refuse("DATABASE_URL", "sqlite", expected)
+    if find_spec("distributed") is None:
+        raise _refuse(
+            "EXECUTOR", "dask", "it needs the package dask.distributed: pip install 'exporter[dask]'"
+        )
 
 
 def _foreign(name: str) -> bool:

@@ -41,6 +41,13 @@ class Server:
             capture_output=True, text=True, timeout=DEADLINE_SECONDS, check=False,
         )  # fmt: skip
 
+    def begin(self, *arguments):
+        """Start a command that is to be watched."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "exporter", *arguments], env=self.environ,
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
     def start(self):
         self.process = subprocess.Popen(
             [sys.executable, "-m", "exporter", "serve", "--port", "0", *self.options],

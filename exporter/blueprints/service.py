@@ -24,7 +24,10 @@ def healthz() -> Response:
 @bp.get("/readyz")
 @describes(
     "Is the server ready?",
-    details="Ready means: the database answers, the store takes files, jobs are being handed out. Needs no user.",
+    details=(
+        "Ready means: the database answers, the store takes files, jobs are being handed out, and workers are there"
+        " to run them. Needs no user."
+    ),
     refuses=(Stopping, Unavailable),
 )
 def readyz() -> Response:
@@ -35,6 +38,8 @@ def readyz() -> Response:
     parts.artifacts.prepare()
     if not parts.engine.running:
         raise Unavailable("The dispatcher does not run in this process", retry_after=RETRY_AFTER_SECONDS)
+    if (trouble := parts.engine.trouble) is not None:
+        raise Unavailable(trouble, retry_after=RETRY_AFTER_SECONDS)
     return answer("ready")
 
 

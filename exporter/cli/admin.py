@@ -13,6 +13,7 @@ from exporter.errors import DatabaseAway, DiskFull, ExporterError, StoreAway, St
 from exporter.model import Role
 
 if TYPE_CHECKING:
+    from exporter.jobs.executors.cluster import Cluster
     from exporter.wiring import Services
 
 OK, WARN, WRONG = "ok", "warn", "WRONG"
@@ -83,6 +84,8 @@ def _findings(parts: "Services") -> Iterator[tuple[str, str]]:
         yield WARN, f"{key}: others can read it. Run: chmod 600 {key}"
     yield _database(parts)
     yield _store(parts)
+    if parts.cluster is not None:
+        yield from _cluster(parts.cluster)
     if not any(user.is_admin and user.is_active for user in parts.accounts.users()):
         yield WRONG, f"users: there is no admin. Run: {program()} init --admin NAME"
     for datasource in parts.datasources.all(None):
@@ -115,3 +118,24 @@ def _store(parts: "Services") -> tuple[str, str]:
         return WRONG, f"store: only {free:,} bytes free, below MIN_FREE_BYTES: free some disk space"
     where = f" in {parts.settings.storage_path}" if parts.settings.bucket is not None else ""
     return OK, f"store: {parts.artifacts.shown}, {free:,} bytes free{where}"
+
+
+def _cluster(cluster: "Cluster") -> Iterator[tuple[str, str]]:
+    try:
+        verdicts = cluster.survey()
+    except OSError as exc:
+        yield WRONG, f"dask: {cluster.address} does not answer: {exc}. Start it with: dask scheduler"
+        return
+    except ExporterError as exc:
+        yield WRONG, f"dask: the workers cannot be examined: {exc.line}"
+        return
+    if not verdicts:
+        yield WRONG, f"dask: {cluster.address} has no workers. Start one with: dask worker {cluster.address}"
+    for member, verdict in sorted(verdicts.items(), key=lambda pair: pair[0].address):
+        if not verdict.faults:
+            threads = f"{member.threads} thread{'s' if member.threads > 1 else ''}"
+            yield OK, f"worker {member.address}: {threads}, same app database, key and store"
+        for line in verdict.faults:
+            yield WRONG, f"worker {member.address}: {line}"
+        for line in verdict.doubts:
+            yield WARN, f"worker {member.address}: {line}"

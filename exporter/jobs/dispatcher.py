@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from exporter.errors import DatabaseAway
-from exporter.jobs.executors import Executor, PoolClosed
+from exporter.jobs.executors.base import Executor, PoolClosed
 from exporter.storage.jobs import JobStore, Waiting
 
 log = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from typing import Protocol
 from exporter.errors import DatabaseAway, ExporterError, StoreAway
 from exporter.jobs.cancel import Reason
 from exporter.jobs.dispatcher import Dispatcher
-from exporter.jobs.executors import Executor
+from exporter.jobs.executors.base import Executor
 from exporter.jobs.lease import Pulse, Reaper
 from exporter.jobs.retention import Sweeper
 from exporter.jobs.service import JobNotices
@@ -128,6 +128,12 @@ class Engine:
         """How many slots of this process have a job."""
         executor = self._executor
         return len(executor.running()) if executor is not None else 0
+
+    @property
+    def trouble(self) -> str | None:
+        """Why no job can run at present, though they are handed out."""
+        executor = self._executor
+        return executor.trouble if executor is not None else None
 
     @property
     def stopping(self) -> bool:

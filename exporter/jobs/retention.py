@@ -26,6 +26,18 @@ def orphans(keys: set[str], *, referred: set[str], running: set[str]) -> tuple[s
     return tuple(sorted(key for key in keys - referred if key.removesuffix(SCRATCH) not in running))
 
 
+def clear_staging(jobs: JobStore, artifacts: Store) -> None:
+    """Remove what processes that died on this machine have left half written. Raises DatabaseAway or StoreAway."""
+    staged = artifacts.staged()
+    for key in orphans(staged, referred=set(), running=_running(jobs)):
+        artifacts.discard_staged(key)
+
+
+def _running(jobs: JobStore) -> set[str]:
+    """Give the keys of the running attempts' files."""
+    return {f"{lease.job_id}-{lease.attempt}" for lease in jobs.leases()}
+
+
 class Sweeper:
     def __init__(
         self,
@@ -44,7 +56,7 @@ class Sweeper:
         """Remove what is due. The store is listed before the rows are read, so that no new file looks orphaned."""
         keys, staged = self._artifacts.sweepable(), self._artifacts.staged()
         reach("sweep_listed")
-        running = {f"{lease.job_id}-{lease.attempt}" for lease in self._jobs.leases()}
+        running = _running(self._jobs)
         expired = {job.id: job.artifact for job in self._jobs.expired(self._clock()) if job.artifact}
         swept = Swept(
             expired=tuple(sorted(expired.values())),

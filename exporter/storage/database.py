@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Engine, event, inspect, select
+from sqlalchemy import Connection, Engine, event, func, inspect, select
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.sql import text
@@ -16,6 +16,14 @@ BRIEFLY_SECONDS = 0.05
 FROZEN_SECONDS = 30.0
 LAST_OFFSET = 2**62  # of a page; beyond, a database has no such number
 RETRY_AFTER_SECONDS = 5
+
+# PostgreSQL shows an advisory lock's number as two halves.
+MARK = text("""
+    SELECT EXISTS (
+        SELECT FROM pg_locks AS held JOIN pg_database AS own ON own.oid = held.database
+        WHERE own.datname = current_database() AND held.locktype = 'advisory' AND held.granted
+        AND held.objsubid = 1 AND (held.classid::bigint << 32 | held.objid::bigint) = :number)
+""")
 
 __all__ = ["Database", "IntegrityError"]
 
@@ -55,6 +63,20 @@ class Database:
         """Write, and change nothing. Raises DatabaseAway."""
         with self.write() as connection:
             connection.execute(text("UPDATE alembic_version SET version_num = version_num"))
+
+    @contextmanager
+    def marked(self, number: int) -> Iterator[None]:
+        """Hold a mark, for as long as the block runs, that every process on this same PostgreSQL database `sees`.
+
+        It is an advisory lock, which stays in the server's memory: nothing is written.
+        """
+        with self.read() as connection:
+            connection.execute(select(func.pg_advisory_xact_lock_shared(number)))
+            yield
+
+    def sees(self, number: int) -> bool:
+        with self.read() as connection:
+            return bool(connection.execute(MARK, {"number": number}).scalar_one())
 
     def ping(self) -> None:
         with self.read() as connection:

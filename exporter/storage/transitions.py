@@ -19,7 +19,7 @@ from exporter.storage.outbox import tell
 from exporter.storage.room import QueueLimits, check_room
 from exporter.storage.tables import AttemptRow, JobRow
 
-LOST = "The server stopped while this attempt ran"
+LOST = "What ran this attempt stopped in the middle of it"
 
 # What a job has not got before it runs; retry clears it and leaves the past in its attempts.
 BLANK: Mapping[str, Any] = {

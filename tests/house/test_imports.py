@@ -54,7 +54,7 @@ MAY_IMPORT_FLASK = (
     "exporter.app",
     "exporter.__main__",
 )
-HEAVY = ("pyarrow", "pandas", "openpyxl", "numpy", "psycopg", "apsw")
+HEAVY = ("pyarrow", "pandas", "openpyxl", "numpy", "psycopg", "apsw", "dask", "distributed")
 
 
 def modules():

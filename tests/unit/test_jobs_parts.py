@@ -11,7 +11,8 @@ from exporter.errors import DatabaseAway
 from exporter.jobs.cancel import Cancelled, CancelToken, Reason
 from exporter.jobs.dispatcher import Dispatcher, next_turn
 from exporter.jobs.engine import AlreadyServed, InstanceLock
-from exporter.jobs.executors import PoolClosed, ThreadExecutor
+from exporter.jobs.executors.base import PoolClosed
+from exporter.jobs.executors.threads import ThreadExecutor
 from exporter.jobs.lease import Reaper
 from exporter.jobs.progress import Progress
 from exporter.jobs.retention import orphans

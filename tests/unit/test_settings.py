@@ -63,6 +63,9 @@ def test_the_secret_key_is_made_once_and_only_its_owner_reads_it(load, tmp_path)
         ("DOWNLOADS", "presigned"),
         ("DOWNLOADS", "x-accel-redirect"),
         ("EXECUTOR", "celery"),
+        ("DASK_SCHEDULER", "scheduler.example:8786"),
+        ("DASK_SCHEDULER", "tcp://scheduler.example"),
+        ("DASK_SCHEDULER", "tcp://scheduler.example:port"),
         ("LOG_FORMAT", "xml"),
         ("SQLITE_ROOTS", "relative/path"),
         ("SECRET_KEY", " "),
@@ -157,3 +160,42 @@ def test_presigned_downloads_say_what_to_install(load, monkeypatch):
     monkeypatch.setitem(sys.modules, "botocore", None)
     with pytest.raises(SettingInvalid, match=r"pip install 'exporter\[s3\]'"):
         load(DOWNLOADS="presigned", STORAGE_URL="s3://b")
+
+
+CLUSTER = {
+    "EXECUTOR": "dask",
+    "DASK_SCHEDULER": "tcp://127.0.0.1:8786",
+    "DATABASE_URL": "postgresql://exporter@db.example/exporter",
+}
+
+
+def test_a_cluster_is_two_settings(load):
+    settings = load(**CLUSTER)
+    assert (settings.executor, settings.dask_scheduler) == ("dask", "tcp://127.0.0.1:8786")
+
+
+@pytest.mark.parametrize(
+    ("left_out", "told"),
+    [("DASK_SCHEDULER", "DASK_SCHEDULER must be set to"), ("DATABASE_URL", "it must be postgresql://")],
+)
+def test_a_cluster_without_what_it_needs_is_refused_with_what_to_set(load, left_out, told):
+    given = {name: value for name, value in CLUSTER.items() if name != left_out}
+    with pytest.raises(SettingInvalid, match=told) as caught:
+        load(**given)
+    assert "\n" not in caught.value.line
+
+
+def test_a_cluster_without_its_package_is_refused_with_what_to_install(load, monkeypatch):
+    class Bare:
+        """Finds what the real finder finds, but for one package."""
+
+        def __init__(self, finder):
+            self.finder = finder
+
+        def find_spec(self, name, path=None, target=None):
+            return None if name == "distributed" else self.finder.find_spec(name, path, target)
+
+    monkeypatch.setattr(sys, "meta_path", [Bare(finder) for finder in sys.meta_path])
+    monkeypatch.delitem(sys.modules, "distributed", raising=False)
+    with pytest.raises(SettingInvalid, match=r"pip install 'exporter\[dask\]'"):
+        load(**CLUSTER)

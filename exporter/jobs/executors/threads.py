@@ -1,37 +1,13 @@
-"""Where claimed work runs. Only a job's id travels; what became of it is in its row, never in a future."""
+"""The executor of a server on its own: a pool of threads."""
 
 import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Protocol
+
+from exporter.jobs.executors.base import PoolClosed
 
 log = logging.getLogger(__name__)
-
-
-class PoolClosed(Exception):
-    """The pool takes no more jobs."""
-
-
-class Executor(Protocol):
-    """A bounded pool of slots."""
-
-    @property
-    def free(self) -> int:
-        """How many more jobs may be submitted now."""
-        ...
-
-    def submit(self, job_id: str) -> None:
-        """Run the job soon. Raises PoolClosed."""
-        ...
-
-    def running(self) -> frozenset[str]:
-        """Which jobs were submitted and have not returned."""
-        ...
-
-    def close(self, *, wait: float) -> bool:
-        """Take no more, wait so many seconds for what runs, and say whether everything ended."""
-        ...
 
 
 class ThreadExecutor:
@@ -49,6 +25,10 @@ class ThreadExecutor:
     def free(self) -> int:
         with self._change:
             return self._slots - len(self._futures)
+
+    @property
+    def trouble(self) -> None:
+        """Threads of this process are always there."""
 
     def submit(self, job_id: str) -> None:
         with self._change:

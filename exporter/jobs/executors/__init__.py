@@ -1,0 +1,1 @@
+"""Where claimed work runs: threads of this process, or a Dask cluster."""

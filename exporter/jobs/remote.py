@@ -1,0 +1,103 @@
+"""What runs on a worker of a Dask cluster. A server sends for these functions by name; plain values travel, no code.
+
+A worker process builds its part of the installation once, from its own settings: its pulse beats for the jobs that
+run there, and hears of a cancel from the job's row. It hands out nothing, takes over nothing and migrates nothing;
+of the store it clears up only what was left half written.
+"""
+
+import asyncio
+import logging
+import os
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from distributed import Status, Worker, WorkerPlugin, get_worker
+from sqlalchemy import create_engine
+
+from exporter import log
+from exporter.errors import DatabaseAway, ExporterError, WorkerLeaving
+from exporter.figures import Figures
+from exporter.jobs.cancel import Reason
+from exporter.jobs.examination import answer, wrong_schema
+from exporter.jobs.retention import clear_staging
+from exporter.jobs.workplace import furnish
+from exporter.model import utc_now
+from exporter.settings import load_settings
+from exporter.storage.database import Database, engine_options
+
+logger = logging.getLogger(__name__)
+
+NAME = "exporter"
+LET_GO_SECONDS = 5.0  # within the ten that `dask worker` gives its processes at the end
+BUILD_SECONDS = 10.0
+LET_GO_LOOK_SECONDS = 0.05
+
+_building = threading.Lock()
+
+
+class Installation(WorkerPlugin):
+    """This process's part of one installation. As the worker's plugin it is told when the worker ends."""
+
+    def __init__(self) -> None:
+        """Raise an ExporterError where the settings do not fit, or the app database or the store is away."""
+        self.settings = load_settings(os.environ)
+        url = self.settings.database_url
+        database = Database(create_engine(url, **engine_options(url)))
+        self.place = furnish(self.settings, database, Figures(), utc_now)
+        log.configure(self.settings.log_format)
+        clear_staging(self.place.jobs, self.place.artifacts)
+        self.place.pulse.start()
+
+    async def teardown(self, worker: Worker) -> None:
+        """Put what runs here back in the queue, for the worker ends."""
+        del worker
+        await asyncio.to_thread(self._let_go)
+
+    def _let_go(self) -> None:
+        pulse = self.place.pulse
+        logger.info("the worker ends: running exports go back to the queue")
+        pulse.cancel_all(Reason.STOPPING)
+        deadline = time.monotonic() + LET_GO_SECONDS
+        while pulse.attempts() and time.monotonic() < deadline:
+            time.sleep(LET_GO_LOOK_SECONDS)
+        try:
+            pulse.release_all(now=utc_now())
+        except DatabaseAway:
+            logger.warning("stuck exports stay as they are: the app database does not answer")
+        pulse.stop()
+
+
+def run_job(job_id: str) -> None:
+    """Run the job, if the claim of it succeeds. Raises WorkerLeaving."""
+    worker = get_worker()
+    if worker.status is not Status.running:
+        raise WorkerLeaving
+    _installation(worker).place.runner.run(job_id)
+
+
+async def examine(question: Mapping[str, Any], dask_worker: Worker) -> dict[str, Any]:
+    """Answer the server's question beside the exports that run, not behind them."""
+    return await asyncio.to_thread(_examine, question, dask_worker)
+
+
+def _examine(question: Mapping[str, Any], worker: Worker) -> dict[str, Any]:
+    try:
+        installation = _installation(worker)
+        if (wrong := wrong_schema(installation.place.database)) is not None:
+            return {"error": wrong}
+        return answer(question, installation.place, installation.settings.secret_key)
+    except ExporterError as exc:
+        return {"error": exc.line}
+
+
+def _installation(worker: Worker) -> Installation:
+    """Give the process's installation, built on first use; from any thread but the worker's own loop."""
+    with _building:
+        found = worker.plugins.get(NAME)
+        if not isinstance(found, Installation):
+            found = Installation()
+            loop: asyncio.AbstractEventLoop = worker.io_loop.asyncio_loop  # type: ignore[attr-defined]
+            asyncio.run_coroutine_threadsafe(worker.plugin_add(found, name=NAME), loop).result(BUILD_SECONDS)
+        return found
