@@ -14,7 +14,8 @@ from tests.server import Server
 
 @pytest.fixture
 def root():
-    """Give logging back as it was."""
+    """Give logging back as it was, from a state in which nobody catches warnings."""
+    logging.captureWarnings(capture=False)
     kept = logging.getLogger()
     handlers, level, hook = kept.handlers[:], kept.level, threading.excepthook
     yield kept
