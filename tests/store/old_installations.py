@@ -23,7 +23,9 @@ OPTIONS = {
     "line_terminator": "\n", "null_value": "", "encoding_errors": "strict", "escape_formulas": False,
 }  # fmt: skip
 
-USER, MEMBER, SOURCE, TEMPLATE, SCHEDULE = (f"00000000-0000-4000-8000-00000000000{n}" for n in range(5))
+USER, MEMBER, SOURCE, TEMPLATE, SCHEDULE, HOOK, DELIVERY = (
+    f"00000000-0000-4000-8000-00000000000{n}" for n in range(7)
+)
 DONE, FAILED, WAITING = (f"00000000-0000-4000-9000-00000000000{n}" for n in range(3))
 
 
@@ -105,6 +107,21 @@ def rows(shop, sha256):
         "schedule_runs": [{
             "schedule_id": SCHEDULE, "due_at": LONG_AGO, "started_at": LONG_AGO, "outcome": "submitted", "job_id": DONE,
             "error": None,
+        }],
+        "webhooks": [{
+            "id": HOOK, "owner_id": USER, "name": "chat", "url_encrypted": Vault(KEY).encrypt("https://chat.example/x"),
+            "secret_encrypted": Vault(KEY).encrypt("whsec_c2VjcmV0"), "events": ["job.failed"], "schedule_id": SCHEDULE,
+            "template_id": None, "datasource_id": None, "is_active": False, "created_at": LONG_AGO,
+            "updated_at": LONG_AGO,
+        }],
+        "webhook_deliveries": [{
+            "id": DELIVERY, "webhook_id": HOOK, "event": "job.failed", "job_id": FAILED, "body": '{"event": "job.failed"}',
+            "status": "delivered", "attempt": 1, "tries": 1, "next_at": None, "created_at": LONG_AGO,
+            "ended_at": LONG_AGO,
+        }],
+        "webhook_attempts": [{
+            "delivery_id": DELIVERY, "number": 1, "started_at": LONG_AGO, "status_code": 204, "error": None,
+            "milliseconds": 12,
         }],
     }  # fmt: skip
 

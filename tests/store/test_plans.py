@@ -156,7 +156,6 @@ def test_nothing_is_sorted_to_find_the_newest(queue, name):
     [
         ("list", "ix_jobs_owner_id_created_at_id"),
         ("everybody's list", "ix_jobs_created_at_id"),
-        ("queue position", "ix_jobs_status_queued_at"),
         ("whose turn", "ix_jobs_status_owner_id_queued_at"),
         ("usual rate", "ix_jobs_datasource_id_status_format"),
         ("artifacts", "ix_jobs_with_file"),
