@@ -95,7 +95,9 @@ def _buffering(parts: "Services") -> dict[str, int]:
 
 
 def _check_store(parts: "Services") -> None:
-    """Stop where no time mends the store; one that is only away now will be back."""
+    """Stop where no time mends the bucket; one that is only away now will be back."""
+    if parts.settings.bucket is None:
+        return
     try:
         parts.artifacts.prepare()
     except StoreRefused:

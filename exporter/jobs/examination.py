@@ -20,14 +20,14 @@ from exporter.storage.staging import Finished, Store
 from exporter.storage.tables import SCHEMA_VERSION
 from exporter.version import __version__
 
-PROBE = b"Can you read what the server wrote?\n"
+TRIAL = b"Can you read what the server wrote?\n"
 MARK_BITS = 63
 
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
     mark: int
-    probe: Finished
+    trial: Finished
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,8 +49,8 @@ class Examiner:
     def asking(self) -> Iterator[Question]:
         """Keep what a worker has to find for as long as the block runs. Raises DatabaseAway or a store's error."""
         mark = uuid4().int >> (128 - MARK_BITS)
-        with self._database.marked(mark), self._probe(f"probe-{uuid4()}") as probe:
-            yield Question(mark=mark, probe=probe)
+        with self._database.marked(mark), self._trial(f"trial-{uuid4()}") as trial:
+            yield Question(mark=mark, trial=trial)
 
     def judge(self, question: Question, answer: Mapping[str, Any]) -> Verdict:
         if reason := answer.get("error"):
@@ -58,7 +58,7 @@ class Examiner:
         faults = {
             "it uses another app database: set DATABASE_URL there as here": not answer["database"],
             "it has another SECRET_KEY: set the one of the server": answer["signed"]
-            != sign(self._secret_key, question.probe.key),
+            != sign(self._secret_key, question.trial.key),
             f"it cannot use the store: {answer['store']}": answer["store"] is not None,
         }
         return Verdict(
@@ -68,10 +68,10 @@ class Examiner:
         )
 
     @contextmanager
-    def _probe(self, key: str) -> Iterator[Finished]:
+    def _trial(self, key: str) -> Iterator[Finished]:
         staged = self._artifacts.stage(key)
         try:
-            staged.write(PROBE)
+            staged.write(TRIAL)
             finished = staged.publish()
         except BaseException:
             staged.discard()
@@ -89,12 +89,12 @@ def spelled(question: Question) -> dict[str, Any]:
 
 def answer(question: Mapping[str, Any], place: Workplace, secret_key: str) -> dict[str, Any]:
     """Answer on a worker. Raises DatabaseAway."""
-    probe = Finished(**question["probe"])
+    trial = Finished(**question["trial"])
     return {
         "versions": versions(),
         "database": place.database.sees(question["mark"]),
-        "signed": sign(secret_key, probe.key),
-        "store": _trouble_with(place.artifacts, probe),
+        "signed": sign(secret_key, trial.key),
+        "store": _trouble_with(place.artifacts, trial),
     }
 
 
@@ -122,16 +122,16 @@ def _differences(theirs: Mapping[str, str]) -> Iterator[str]:
             yield f"{name} {found or 'of an unknown version'} there, {ours} here"
 
 
-def _trouble_with(artifacts: Store, probe: Finished) -> str | None:
+def _trouble_with(artifacts: Store, trial: Finished) -> str | None:
     """Read what the server wrote, and stage a file beside it."""
     try:
-        artifacts.open(probe.key, size=probe.size, sha256=probe.sha256, tag=probe.tag).close()
-        staged = artifacts.stage(f"{probe.key}-{uuid4()}")
+        artifacts.open(trial.key, size=trial.size, sha256=trial.sha256, tag=trial.tag).close()
+        staged = artifacts.stage(f"{trial.key}-{uuid4()}")
     except ArtifactGone:
         return "what the server has just written is not there"
     except ExporterError as exc:
         return str(exc.facts.get("reason", exc.line))
     with suppress(ExporterError):
-        staged.write(PROBE)
+        staged.write(TRIAL)
     staged.discard()
     return None

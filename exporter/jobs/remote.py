@@ -11,13 +11,14 @@ import os
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from distributed import Status, Worker, WorkerPlugin, get_worker
 from sqlalchemy import create_engine
 
 from exporter import log
-from exporter.errors import DatabaseAway, ExporterError, WorkerLeaving
+from exporter.errors import DatabaseAway, ExporterError, StoreAway, WorkerLeaving
 from exporter.figures import Figures
 from exporter.jobs.cancel import Reason
 from exporter.jobs.examination import answer, wrong_schema
@@ -47,7 +48,8 @@ class Installation(WorkerPlugin):
         database = Database(create_engine(url, **engine_options(url)))
         self.place = furnish(self.settings, database, Figures(), utc_now)
         log.configure(self.settings.log_format)
-        clear_staging(self.place.jobs, self.place.artifacts)
+        with suppress(StoreAway):  # which is told to the server that asks for it
+            clear_staging(self.place.jobs, self.place.artifacts)
         self.place.pulse.start()
 
     async def teardown(self, worker: Worker) -> None:

@@ -55,6 +55,7 @@ class Bench:
         self.executor = None
 
     def prepare(self, shop):
+        self.parts.artifacts.create()  # the rows speak of another store's files
         self.user = self.parts.accounts.create_user(
             f"user of {shop.parent.parent.name}", "a password", role=Role.MEMBER
         )

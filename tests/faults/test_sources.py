@@ -9,8 +9,7 @@ import apsw
 import psycopg
 import pytest
 
-from exporter import wiring
-from exporter.jobs import runner
+from exporter.jobs import runner, workplace
 from exporter.model import Role
 from exporter.sources import limits
 from exporter.sources.postgresql import session
@@ -77,7 +76,9 @@ def test_a_sqlite_file_that_is_not_what_it_was_fails_with_its_own_reason(admin, 
 def impatient(monkeypatch):
     monkeypatch.setattr(limits.SourceLimits, "busy_timeout", 0.05)
     monkeypatch.setattr(
-        wiring, "_source_limits", lambda s, made=wiring._source_limits: replaced(made(s), busy_timeout=0.05)
+        workplace,
+        "_source_limits",
+        lambda s, made=workplace._source_limits: replaced(made(s), busy_timeout=0.05),
     )
 
 
@@ -237,7 +238,7 @@ def listener(*, answers):
 def test_a_server_that_is_gone_when_the_job_runs_is_tried_again(
     make_app, server, services, monkeypatch, black, words
 ):
-    monkeypatch.setattr(wiring, "CONNECT_TIMEOUT_SECONDS", 1.0)
+    monkeypatch.setattr(workplace, "CONNECT_TIMEOUT_SECONDS", 1.0)
     app = make_app(EXPORTER_MAX_ATTEMPTS="2")
     parts = app.extensions["exporter"]
     admin = sign_in(app, parts, "ada", Role.ADMIN)
