@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -18,6 +19,8 @@ INTERRUPTIBLE = (
     "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
     " from exporter.__main__ import main; main()"
 )
+
+MOST_LOG = 1 << 20
 
 
 class Server:
@@ -33,7 +36,7 @@ class Server:
             "EXPORTER_WEBHOOK_HOSTS": "127.0.0.1",
             **environ,
         }
-        self.process = None
+        self.process = self.log = None
 
     def command(self, *arguments, stdin=""):
         return subprocess.run(
@@ -49,23 +52,28 @@ class Server:
         )  # fmt: skip
 
     def start(self):
+        self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - a pipe that nobody reads would fill up and stop the server
         self.process = subprocess.Popen(
             [sys.executable, "-m", "exporter", "serve", "--port", "0", *self.options],
-            env=self.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env=self.environ, stdout=subprocess.PIPE, stderr=self.log, text=True,
         )  # fmt: skip
         line = self.process.stdout.readline()
-        assert line.startswith("Exporter serves http://"), self.process.stderr.read()
+        if not line.startswith("Exporter serves http://"):
+            raise AssertionError(self.stop_waiting())
         self.url = line.split()[2].removesuffix("/data-tools/")
+
+    def told(self):
+        """Give what it logged so far."""
+        return os.pread(self.log.fileno(), MOST_LOG, 0).decode()
 
     def stop(self, number=signal.SIGTERM):
         self.process.send_signal(number)
-        _, log = self.process.communicate(timeout=DEADLINE_SECONDS)
-        return self.process.returncode, log
+        return self.stop_waiting()
 
     def stop_waiting(self):
-        """Wait for the end that a signal has begun."""
-        _, log = self.process.communicate(timeout=DEADLINE_SECONDS)
-        return self.process.returncode, log
+        """Wait for the end that a signal has begun; give the exit code and the log."""
+        self.process.communicate(timeout=DEADLINE_SECONDS)
+        return self.process.returncode, self._read_log()
 
     def call(self, method, path, body=None, **headers):
         request = urllib.request.Request(
@@ -99,6 +107,14 @@ class Server:
         with suppress(ProcessLookupError):
             self.process.kill()
         self.process.communicate()
+        self._read_log()
+
+    def _read_log(self):
+        if self.log.closed:
+            return ""
+        with self.log:
+            self.log.seek(0)
+            return self.log.read()
 
 
 @contextmanager

@@ -62,10 +62,13 @@ def status_for(error: type[errors.ExporterError]) -> int:
 
 
 def note_refusal(error: errors.ExporterError) -> int:
-    """Count the error with its request, leave a line of what is the server's trouble, and give the status."""
+    """Count the error with its request, leave a line of what is the server's trouble, and give the status.
+
+    Not so for readiness, which is asked every few seconds.
+    """
     status = status_for(type(error))
     g.refusal = error.code
-    if status >= SERVER_TROUBLE:
+    if status >= SERVER_TROUBLE and request.path != "/readyz":
         log.warning(
             "%s %s refused with %d %s: %s", request.method, request.path, status, error.code, error.message
         )

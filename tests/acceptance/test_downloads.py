@@ -90,7 +90,8 @@ def nginx(tmp_path, instance):
 
 def configuration(folder, port, server, store):
     blocks = re.findall(r"```nginx\n(.*?)```", OPERATIONS.read_text("utf-8"), re.DOTALL)
-    locations = "\n".join(blocks).replace("http://127.0.0.1:8000", server).replace("/srv/exports", str(store))
+    locations = "\n".join(blocks).replace("/srv/exports", str(store))
+    proxied = f"location / {{ proxy_pass {server}; proxy_set_header X-Forwarded-For $remote_addr; }}"
     paths = "".join(
         f"{kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
@@ -98,7 +99,7 @@ def configuration(folder, port, server, store):
     return f"""
         daemon off; {user} pid {folder}/pid;
         events {{}}
-        http {{ access_log off; {paths} server {{ listen 127.0.0.1:{port}; {locations} }} }}
+        http {{ access_log off; {paths} server {{ listen 127.0.0.1:{port}; {proxied} {locations} }} }}
     """
 
 

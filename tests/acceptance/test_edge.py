@@ -64,7 +64,7 @@ def ask(server, connect):
             connection.shutdown(socket.SHUT_WR)
             while block := connection.recv(65536):
                 answer += block
-        except ConnectionError:  # it closed without reading the rest, as it may after a refusal
+        except OSError:  # it closed without reading the rest, as it may after a refusal
             pass
         return answer
 

@@ -1,11 +1,10 @@
 import re
 import shutil
-import threading
 
 from playwright.sync_api import expect
 
 from tests.browser.conftest import PAGES, PASSWORD, sign_in
-from tests.server import DEADLINE_SECONDS, Server
+from tests.server import Server
 
 
 def test_an_admin_adds_a_datasource_and_a_wrong_one_is_explained_at_its_field(server, visit):
@@ -84,8 +83,7 @@ def test_a_new_server_makes_its_admin_with_the_code_that_it_prints(chromium, mig
     server = Server(instance)
     server.start()
     try:
-        line = first_line(server.process.stderr)
-        code = re.search(r"with the code (\w+)$", line)[1]
+        code = re.search(r"with the code (\w+)$", server.told(), re.MULTILINE)[1]
         context = chromium.new_context(base_url=server.url)
         page = context.new_page()
         page.goto(PAGES)
@@ -103,13 +101,3 @@ def test_a_new_server_makes_its_admin_with_the_code_that_it_prints(chromium, mig
         context.close()
     finally:
         server.kill()
-
-
-def first_line(stream):
-    """Read one line within the deadline."""
-    lines = []
-    reader = threading.Thread(target=lambda: lines.append(next(line for line in stream if "code" in line)))
-    reader.start()
-    reader.join(DEADLINE_SECONDS)
-    assert lines, "the server printed no code"
-    return lines[0].strip()

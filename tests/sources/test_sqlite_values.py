@@ -93,6 +93,13 @@ def test_integers_among_reals_keep_every_digit(tmp_path, opened):
     assert spelled(values(table)) == spelled(kept)
 
 
+def test_a_long_integer_among_reals_is_told_from_a_real(tmp_path, opened):
+    kept = fill(tmp_path / "a.db", "n DECIMAL(30, 2)", [(0.5,), (2**53,), (-(10**15),)])
+    _, table = read_table(opened(tmp_path / "a.db"), "t")
+    assert pa.types.is_struct(table.schema.field(0).type)
+    assert spelled(values(table)) == spelled(kept)
+
+
 def test_wide_integers_late_in_a_decimal_column_keep_every_digit(tmp_path, opened):
     rows = [(number + 0.5,) for number in range(5000)]
     kept = fill(tmp_path / "a.db", "n DECIMAL(30, 2)", [*rows, (2**53 + 1,), (-(2**60) - 1,), *rows])

@@ -7,11 +7,13 @@ from threading import local
 import apsw
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from exporter.sources.types import Storage, variant_type
 
 Values = Sequence[object]
 _SPELLED = "SELECT group_concat(concat(value), ' ') FROM carray(?)"
+LONG = 10**15  # an integer from here on has over 15 digits
 MISFITS = (pa.ArrowInvalid, pa.ArrowTypeError)
 
 
@@ -30,6 +32,14 @@ def fitted(values: Values, wanted: pa.DataType) -> pa.Array | None:
         return array.cast(wanted) if (array.type, wanted) == (pa.int64(), pa.float64()) else None
     except MISFITS:
         return None
+
+
+def has_long_integer(values: Values, numbers: pa.DoubleArray) -> bool:
+    """Tell whether an integer among reals has more digits than every program keeps; `numbers` are the values."""
+    ends = pc.min_max(numbers)
+    if numbers.null_count == len(numbers) or max(-ends["min"].as_py(), ends["max"].as_py()) < LONG:
+        return False
+    return any(isinstance(value, int) and abs(value) >= LONG for value in values)
 
 
 def spelled(values: Values) -> pa.StringArray:
