@@ -45,11 +45,11 @@ def measure(asked: argparse.Namespace) -> int:
         installation.datasource(place.place("sqlite", "tiny", asked.scale))
         found = list(_figures(installation, share))
     header = (
-        "queue", "a job takes", "jobs/s", "handed over twice", "cpu ms/job",
+        "what", "jobs/s", "handed over twice", "cpu ms/job",
         *(f"{kind}, ms p50 / p99" for kind in KINDS),
     )  # fmt: skip
     told = f"{SERVERS} servers of {SLOTS} slots, {USERS} users"
-    text = f"{told}\n\n{report.table(header, [_row(each) for each in found])}"
+    text = f"{report.table(header, [_row(each) for each in found])}\n\n{told}"
     report.write(asked.out, "scaling", text, [asdict(each) for each in found])
     return 0
 
@@ -92,8 +92,7 @@ def _together(parts: list[dict[str, list[float]]]) -> dict[str, list[float]]:
 def _row(each: Drained) -> list[Any]:
     jobs = max(1, each.completed)
     return [
-        f"{each.queue:,}",
-        f"{each.mean:g} s",
+        f"{each.queue:,} jobs of {each.mean:g} s",
         f"{each.completed / each.seconds:.1f}",
         f"{each.refused}",
         f"{each.cpu_seconds / jobs * 1000:.1f}",

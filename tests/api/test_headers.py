@@ -101,8 +101,11 @@ def test_an_odd_request_id_is_replaced(app, given):
     assert len(found) == 32
 
 
-def test_what_is_the_servers_trouble_leaves_a_line_with_the_request(app, services, caplog):
+def test_what_is_the_servers_trouble_leaves_a_line_with_the_request_but_for_readiness(
+    admin, source, services, caplog
+):
     services.engine.close_door()
-    assert app.test_client().get("/readyz").status_code == 503
+    assert admin.http.get("/readyz").status_code == 503
+    assert admin.post("exports/", {"datasource": source, "format": "csv"}).status_code == 503
     (line,) = (record.getMessage() for record in caplog.records if record.levelname == "WARNING")
-    assert line.startswith("GET /readyz refused with 503 stopping")
+    assert line.startswith("POST /data-tools/api/v1/exports/ refused with 503 stopping")
