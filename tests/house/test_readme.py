@@ -25,7 +25,10 @@ class Reader:
     """Somebody who types what the page says, on a machine with other folders and another port."""
 
     def __init__(self, folder, crm):
-        self.folder = folder
+        self.folder = (
+            folder / "desk"
+        )  # not beside an instance called exporter, which Python would take for a package
+        self.folder.mkdir()
         self.places = {"/srv": str(folder), ".venv/bin/exporter": f"{sys.executable} -m exporter", CRM: crm}
         self.server = Server(folder / "exporter", EXPORTER_SQLITE_ROOTS=str(folder / "data"))
 
