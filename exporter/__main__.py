@@ -4,13 +4,17 @@ import shutil
 import sys
 from pathlib import Path
 
-from exporter import create_app
+from exporter import create_app, garbage
 from exporter.cli.main import cli
 
 
 def main() -> None:
     """Run one command; the app is built only if the command needs it."""
-    cli(obj=create_app, prog_name=_started_as(), complete_var="_EXPORTER_COMPLETE")
+    garbage.collect_seldom()
+    try:
+        cli(obj=create_app, prog_name=_started_as(), complete_var="_EXPORTER_COMPLETE")
+    finally:
+        garbage.spare_the_last_look()
 
 
 def _started_as() -> str:

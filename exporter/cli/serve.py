@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from exporter import log
+from exporter import garbage, log
 from exporter.cli.base import Verb, check_schema, services, set_up_schema
 from exporter.errors import StoreAway, StoreRefused
 from exporter.version import __version__
@@ -50,6 +50,7 @@ def serve(host: str, port: int, threads: int) -> None:
     server = _server(parts, host, port, threads)
     if parts.accounts.needs_admin():
         _invite(server, parts)
+    garbage.spare_what_lives_on()
     _serve_until_told(server, parts)
 
 

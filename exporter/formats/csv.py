@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from exporter import literals
 from exporter.errors import ValueUnwritable
 from exporter.formats import text
 from exporter.formats.base import WriterRequest
@@ -100,7 +101,7 @@ class CsvWriter:
         return (*self._formula_notice(), *self._replaced_notice())
 
     def _write_header(self) -> None:
-        cells = [self._text(pa.array([column.name])) for column in self._columns]
+        cells = [self._text(literals.texts([column.name])) for column in self._columns]
         self._formulas = 0  # names are no data
         try:
             self._put(text.window(self._rows(cells)))
@@ -137,7 +138,7 @@ class CsvWriter:
             return self._text(values)
         if not pc.any(texts).as_py():
             return self._bare(values, trusted=True)
-        none = pa.scalar(None, pa.string())
+        none = literals.nothing(pa.string())
         as_text = self._text(text.select(texts, values, none)).whole()
         as_bare = self._bare(text.select(texts, none, values), trusted=True).whole()
         return Cells(text.select(texts, as_text, as_bare), quoted=False)

@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from exporter import literals
 from exporter.errors import ValueUnwritable
 from exporter.formats import sheetcells, text, workbook
 from exporter.formats.base import WriterRequest
@@ -121,7 +122,7 @@ class ExcelWriter:
 
     def _write_header(self) -> None:
         start = f'" s="{workbook.HEADER}" t="inlineStr"><is><t xml:space="preserve">'
-        names = (sheetcells.escaped(pa.array([column.name])) for column in self._request.columns)
+        names = (sheetcells.escaped(literals.texts([column.name])) for column in self._request.columns)
         self._put([[Cell(start, name, "</t></is></c>")] for name in names], 1)
 
     def _write_rows(self, batch: pa.RecordBatch) -> None:
@@ -131,7 +132,7 @@ class ExcelWriter:
         self._rows_before += batch.num_rows
 
     def _put(self, cells: Sequence[list[Cell]], count: int) -> None:
-        numbers = pa.array(np.arange(self._row + 1, self._row + count + 1)).cast(pa.string())
+        numbers = literals.integers(np.arange(self._row + 1, self._row + count + 1)).cast(pa.string())
         rows = text.window(_rows(numbers, self._letters, cells))
         self._row_tags += row_tags(rows)
         self._zip.write(rows)

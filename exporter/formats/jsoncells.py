@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from exporter import literals
 from exporter.formats import arrays, text
 from exporter.formats.digits import NUMBER, plain_numbers
 from exporter.formats.spelling import is_string, spell
@@ -83,7 +84,7 @@ class JsonCells:
         texts = pc.greater_equal(kinds, pa.scalar(Storage.TEXT, kinds.type))
         if pc.all(texts).as_py():
             return _text(values)
-        numbers = text.select(texts, pa.scalar(None, pa.string()), values)
+        numbers = text.select(texts, literals.nothing(pa.string()), values)
         as_numbers = self._numbers(numbers, plain=plain_numbers(numbers)).whole()
         return Cells(text.select(texts, _text(values).whole(), as_numbers), quoted=False)
 
@@ -104,7 +105,7 @@ class JsonCells:
         is_number = element.kind in _NUMBERS
         if arrays.delimiter(element) != "," or not (is_number or element.kind in _PLAIN_TEXTS):
             return self._parsed_arrays(values, element)
-        none = pa.scalar(None, pa.string())
+        none = literals.nothing(pa.string())
         plain = pc.match_substring_regex(values, _NUMBER_LIST if is_number else _TEXT_LIST)
         lists = _bracketed(text.select(plain, values, none), quote=not is_number)
         if pc.all(plain).as_py():

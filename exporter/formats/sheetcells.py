@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from exporter import literals
 from exporter.errors import ValueUnwritable
 from exporter.formats import text, workbook
 from exporter.formats.digits import NUMBER, plain_numbers
@@ -37,7 +38,7 @@ _WHITE = b"\t\n"
 _UNWRITABLE = "\x00-\x08\x0b-\x1f\ufffe\uffff"
 _LOOKS_ESCAPED = rf"_x[0-9A-Fa-f]{{4}}[_{_UNWRITABLE}]"
 _TO_ESCAPE = re.compile(rf"_(?=x[0-9A-Fa-f]{{4}}[_{_UNWRITABLE}])")
-_NONE = pa.scalar(None, pa.string())
+_NONE = literals.nothing(pa.string())
 
 
 class Cell(NamedTuple):
@@ -89,7 +90,9 @@ class SheetCells:
         values, kinds = spell(array), pc.struct_field(array, "kind")
 
         def of(*storages: Storage) -> pa.StringArray:
-            return text.select(pc.is_in(kinds, pa.array(storages, kinds.type)), values, _NONE)
+            return text.select(
+                pc.is_in(kinds, literals.integers(np.array(storages)).cast(kinds.type)), values, _NONE
+            )
 
         cells = [
             *self._numbers(of(Storage.INTEGER)),
@@ -123,8 +126,9 @@ class SheetCells:
 
     def _dates(self, values: pa.StringArray) -> list[Cell]:
         days = _days(values)
-        fits = pc.and_(pc.greater_equal(days, _FIRST_DAY), pc.less_equal(days, _LAST_DAY))
-        serials = pc.if_else(fits, pc.add(days, _EPOCH_DAYS), None).cast(pa.string())
+        first, last, epoch = map(literals.integer, (_FIRST_DAY, _LAST_DAY, _EPOCH_DAYS))
+        fits = pc.and_(pc.greater_equal(days, first), pc.less_equal(days, last))
+        serials = pc.if_else(fits, pc.add(days, epoch).cast(pa.string()), _NONE)
         return [_number(serials, workbook.DATE), *self._date_texts(values, serials)]
 
     def _moments(self, values: pa.StringArray, kind: Kind) -> list[Cell]:

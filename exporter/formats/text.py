@@ -7,6 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from exporter import literals
+
 PIECE_BYTES = 4 << 20  # of a batch, and so many cells: a joined piece stays far below a string array's 2 GiB
 PIECE_CELLS = 1 << 20
 
@@ -92,7 +94,8 @@ def contains(array: pa.StringArray, character: str) -> bool:
 def validity(array: pa.Array) -> Mask:
     if not array.null_count:
         return np.ones(len(array), np.bool_)
-    return np.asarray(array.is_valid().to_numpy(zero_copy_only=False), np.bool_)
+    marks = np.unpackbits(np.frombuffer(array.is_valid().buffers()[1], np.uint8), bitorder="little")
+    return marks[: len(array)].view(np.bool_)
 
 
 def byte_at(array: pa.StringArray, position: int) -> Bytes:
@@ -118,9 +121,12 @@ def longest(array: pa.StringArray) -> int:
 
 def join(parts: Sequence[pa.StringArray | str], *, null: str | None = None) -> pa.StringArray:
     """Join columns and literals row by row. A NULL makes its row NULL, or is written as `null`."""
+    scalars = [literals.text(part) if isinstance(part, str) else part for part in parts]
     if null is None:
-        return pc.binary_join_element_wise(*parts, "")
-    return pc.binary_join_element_wise(*parts, "", null_handling="replace", null_replacement=null)
+        return pc.binary_join_element_wise(*scalars, literals.text(""))
+    return pc.binary_join_element_wise(
+        *scalars, literals.text(""), null_handling="replace", null_replacement=null
+    )
 
 
 def rows_of(cells: Sequence[Cells], before: Sequence[str], end: str, *, null: str) -> pa.StringArray:
@@ -141,12 +147,12 @@ def hexadecimal(array: pa.Array) -> pa.StringArray:
     ends = (bounds.astype(np.int64) - bounds[0]) * 2
     spelled = pa.LargeStringArray.from_buffers(len(array), pa.py_buffer(ends), pa.py_buffer(digits))
     digits_of = spelled.cast(pa.string())
-    return pc.if_else(array.is_valid(), join(["\\x", digits_of]), pa.scalar(None, pa.string()))
+    return pc.if_else(array.is_valid(), join(["\\x", digits_of]), literals.nothing(pa.string()))
 
 
 def select(
     mask: Mask | pa.BooleanArray, chosen: pa.StringArray | str, other: pa.StringArray | str
 ) -> pa.StringArray:
     """Take `chosen` where the mask is true, else `other`; a NULL of the mask counts as false."""
-    truths = pa.array(mask) if isinstance(mask, np.ndarray) else pc.fill_null(mask, False)
-    return pc.if_else(truths, chosen, other)
+    truths = literals.truths(mask) if isinstance(mask, np.ndarray) else pc.and_kleene(mask, mask.is_valid())
+    return pc.if_else(truths, *(literals.text(it) if isinstance(it, str) else it for it in (chosen, other)))

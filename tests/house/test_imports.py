@@ -17,6 +17,8 @@ FLOORS = {
     "exporter.failpoints": 0,
     "exporter.log": 0,
     "exporter.figures": 0,
+    "exporter.garbage": 0,
+    "exporter.literals": 0,
     "exporter.secretkey": 0.5,
     "exporter.storageurl": 0.5,
     "exporter.settings": 1,

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from exporter import literals
 from exporter.sources.postgresql import calendar
 
 ORDINARY = r"^[0-9]{4}-[-0-9 :.+]*$"  # dates and timestamps of the years 1 to 9999
@@ -82,4 +83,4 @@ def _reason(text: str) -> str:
 
 
 def _masked(array: pa.Array, keep: pa.Array) -> pa.Array:
-    return pc.if_else(keep, array, pa.scalar(None, array.type))
+    return pc.if_else(keep, array, literals.nothing(array.type))

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from io import StringIO
 
+import numpy as np
 import pyarrow as pa
 
 from exporter.sources.base import Cells, Column, Kind, Notice, RowText, TextChunk
@@ -116,7 +117,7 @@ def _legible(data: bytes) -> bool:
     if data.isascii():
         return True
     whole = pa.Array.from_buffers(
-        pa.binary(), 1, [None, pa.array([0, len(data)], pa.int32()).buffers()[1], pa.py_buffer(data)]
+        pa.binary(), 1, [None, pa.py_buffer(np.array([0, len(data)], np.int32)), pa.py_buffer(data)]
     )
     try:
         whole.cast(pa.string())
