@@ -75,12 +75,12 @@ def read(
     reader = source.read(statement, form, careful=careful)
     batches = list(reader.batches())
     if source.dialect == "sqlite":
-        batches = [_told_apart(batch, reader.columns) for batch in batches]
+        batches = [told_apart(batch, reader.columns) for batch in batches]
     schemas = {batch.schema for batch in batches}
     return reader, pa.Table.from_batches(batches) if len(schemas) == 1 else batches
 
 
-def _told_apart(batch: pa.RecordBatch, columns: tuple[Column, ...]) -> pa.RecordBatch:
+def told_apart(batch: pa.RecordBatch, columns: tuple[Column, ...]) -> pa.RecordBatch:
     """See numbers that come as SQLite spells them as what they are: integers have digits only."""
     for place, column in enumerate(columns):
         if column.kind is Kind.FLOAT and batch.schema.field(place).type == pa.string():

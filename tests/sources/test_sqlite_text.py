@@ -55,7 +55,7 @@ def by_batches(source, asked, format_name, options):
     writer = entry.open_writer(
         WriterRequest(stream=stream, columns=asked.columns, options=options, include_headers=False)
     )
-    reader = source.read(asked, Form.TEXT)
+    reader = source.read(replace(asked, whole=None), Form.TEXT)  # value by value
     for batch in reader.batches():
         writer.write(batch)
     reader.close()

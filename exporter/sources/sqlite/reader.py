@@ -13,7 +13,7 @@ from exporter.sources.sqlite.illegible import as_blobs, unwritable
 from exporter.sources.sqlite.query import MAX_COLUMNS, around, sized
 from exporter.sources.sqlite.session import Session
 from exporter.sources.sqlite.survey import survey
-from exporter.sources.sqlite.values import fitted, has_long_integer, spelled, variant
+from exporter.sources.sqlite.values import carried, spelled, variant
 from exporter.sources.types import arrow_type
 
 BATCH_BYTES = 4 << 20
@@ -118,14 +118,10 @@ class SqliteReader:
         if position in self._spelled:
             return spelled(values)
         wanted = self._types[position]
-        array = None if wanted is None else fitted(values, wanted)
-        if array is not None and self._form is Form.TEXT and wanted == pa.float64():
-            return variant(values) if has_long_integer(values, array) else spelled(values)
-        if array is not None:
-            return array
-        if self._form is Form.TEXT:
-            return variant(values)
-        raise self._broken(self.columns[position].name)
+        array = variant(values) if wanted is None else carried(values, wanted, self._form)
+        if array is None:
+            raise self._broken(self.columns[position].name)
+        return array
 
     def _broken(self, name: str) -> Exception:
         """Ask for a careful read; a statement that tells other values at each read cannot be exported."""

@@ -71,10 +71,10 @@ class SqliteSource:
         return None if rows is None else RowEstimate(rows=rows, kind="estimate")
 
     def read(self, statement: Statement, form: Form, *, careful: bool = False) -> Reader:
-        if form is Form.TYPED and not careful and self._session.encoding == UTF8:
+        if not careful and self._session.encoding == UTF8:
             table = row_table(self._session, statement.whole, statement.columns)
-            if table is not None and all(column.kind in KINDS for column in statement.columns):
-                return TableBatches(self._snapshot, table, statement.columns)
+            if table is not None and all(column.kind in KINDS[form] for column in statement.columns):
+                return TableBatches(self._snapshot, table, statement.columns, form)
         return SqliteReader(self._session, statement, form, careful=careful)
 
     def read_text(self, statement: Statement, text: RowText) -> TextReader | None:

@@ -1,8 +1,8 @@
 """Every row of a table as batches of one schema: SQLite spells parts of it, and Arrow parses them.
 
 Each part proves that its values are of the announced types. SQLite tells that no text or blob is among the numbers, so
-that only texts and blobs have quotes, and these are counted; Arrow takes no real number for an integer. A part that
-leaves a doubt is looked at value by value.
+that only texts and blobs have quotes, and these are counted; Arrow takes no real number for an integer. In a TEXT
+read reals stay as SQLite spelled them. A part that leaves a doubt is looked at value by value.
 """
 
 from binascii import unhexlify
@@ -14,32 +14,43 @@ import pyarrow.compute as pc
 from pyarrow import csv
 
 from exporter.errors import QueryFailed
-from exporter.sources.base import Column, Kind, Notice, SchemaBroken
+from exporter.sources.base import Column, Form, Kind, Notice, SchemaBroken
 from exporter.sources.sqlite.illegible import legible, unwritable_in
 from exporter.sources.sqlite.parts import Part, Parts, Range
 from exporter.sources.sqlite.reflection import quoted
 from exporter.sources.sqlite.session import Session
 from exporter.sources.sqlite.snapshot import Snapshot
 from exporter.sources.sqlite.stored import RowTable, Stored
-from exporter.sources.sqlite.textsql import ARGUMENTS, concatenated, has_blob, has_text_or_blob, unescaped
-from exporter.sources.sqlite.values import fitted
+from exporter.sources.sqlite.textsql import (
+    ARGUMENTS,
+    concatenated,
+    has_blob,
+    has_text_or_blob,
+    may_be_infinite,
+    unescaped,
+)
+from exporter.sources.sqlite.values import LONG, carried
 from exporter.sources.types import arrow_type
 
 UTF8 = "UTF-8"
 EXACT = float(1 << 53)  # from here on a double may stand for several integers
-KINDS = frozenset({Kind.INTEGER, Kind.FLOAT, Kind.TEXT, Kind.BINARY, Kind.VARIANT})
+_KINDS = frozenset({Kind.INTEGER, Kind.FLOAT, Kind.TEXT, Kind.BINARY})
+KINDS = {Form.TYPED: _KINDS | {Kind.VARIANT}, Form.TEXT: _KINDS}
 NUMBERS = frozenset({Kind.INTEGER, Kind.FLOAT})
+LONG_DIGITS = len(str(LONG))
+_LONG_INTEGER = rf"^-?\d{{{LONG_DIGITS},}}$"
 _EDGES = ("first", "last")  # columns of zeros, so that no value touches a bracket
 
 
 class TableBatches:
-    def __init__(self, snapshot: Snapshot, table: RowTable, columns: tuple[Column, ...]) -> None:
+    def __init__(self, snapshot: Snapshot, table: RowTable, columns: tuple[Column, ...], form: Form) -> None:
         self.columns = columns
+        self._form = form
         self._session = snapshot.session
         self._session.watch.start()
         self._row_ids = table.row_ids
         self._types = [arrow_type(column) for column in columns]
-        self._parser = _Parser(columns)
+        self._parser = _Parser(columns, form)
         self._names = [quoted(column.name) for column in columns]
         self._sql = _part_sql(self._names, columns, table)
         self._rows = 0
@@ -87,7 +98,7 @@ class TableBatches:
         ]
 
     def _fitted(self, values: Sequence[object], wanted: pa.DataType, name: str) -> pa.Array:
-        array = fitted(values, wanted)
+        array = carried(values, wanted, self._form)
         if array is None:
             raise SchemaBroken(name)
         return array
@@ -96,10 +107,11 @@ class TableBatches:
 class _Parser:
     """Turns rows of JSON into arrays; gives None where a value may not be what its column announced."""
 
-    def __init__(self, columns: tuple[Column, ...]) -> None:
+    def __init__(self, columns: tuple[Column, ...], form: Form) -> None:
         self._names = [f"c{place}" for place in range(len(columns))]
         self._types = [arrow_type(column) for column in columns]
-        self._parsed = [pa.string() if wanted == pa.binary() else wanted for wanted in self._types]
+        as_text = {pa.binary(), pa.float64()} if form is Form.TEXT else {pa.binary()}
+        self._parsed = [pa.string() if wanted in as_text else wanted for wanted in self._types]
 
     def arrays(self, data: bytes, rows: int) -> list[pa.Array] | None:
         try:
@@ -109,7 +121,7 @@ class _Parser:
         if table.num_rows != rows:
             return None
         arrays = [column.chunk(0) for column in table.columns]  # one block, one chunk
-        if self._quoted(arrays) * 2 != _quotes(data) or not all(map(_clear, arrays)):
+        if self._quoted(arrays) * 2 != _quotes(data) or not self._clear(arrays, data):
             return None
         return [
             _binary(array) if wanted == pa.binary() else array
@@ -138,7 +150,18 @@ class _Parser:
         )
 
     def _quoted(self, arrays: list[pa.Array]) -> int:
-        return sum(len(array) - array.null_count for array in arrays if array.type == pa.string())
+        quoted = {pa.string(), pa.binary()}
+        return sum(
+            len(array) - array.null_count
+            for array, wanted in zip(arrays, self._types, strict=True)
+            if wanted in quoted
+        )
+
+    def _clear(self, arrays: list[pa.Array], data: bytes) -> bool:
+        reals = [array for array, wanted in zip(arrays, self._types, strict=True) if wanted == pa.float64()]
+        if any(array.type == pa.string() for array in reals) and may_be_infinite(data):
+            return False
+        return all(_short(array) if array.type == pa.string() else _small(array) for array in reals)
 
 
 def _part_sql(names: list[str], columns: tuple[Column, ...], table: RowTable) -> str:
@@ -190,12 +213,20 @@ def _quotes(data: bytes) -> int:
     return quotes - data.replace(rb"\\", b"").count(rb"\"") if b"\\" in data else quotes
 
 
-def _clear(array: pa.Array) -> bool:
+def _small(array: pa.DoubleArray) -> bool:
     """Doubles must be too small to stand for several integers, which may be what they were."""
-    if array.type != pa.float64() or array.null_count == len(array):
+    if array.null_count == len(array):
         return True
     ends = pc.min_max(array)
     return bool(ends["min"].as_py() > -EXACT and ends["max"].as_py() < EXACT)
+
+
+def _short(spelled: pa.StringArray) -> bool:
+    """No integer among reals may have more digits than every program keeps."""
+    lengths = np.diff(np.frombuffer(spelled.buffers()[1], np.int32)[: len(spelled) + 1])
+    if lengths.max(initial=0) < LONG_DIGITS:
+        return True
+    return not pc.any(pc.match_substring_regex(spelled, _LONG_INTEGER)).as_py()
 
 
 def _binary(digits: pa.StringArray) -> pa.BinaryArray:

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from exporter.sources.base import Form
 from exporter.sources.types import Storage, variant_type
 
 Values = Sequence[object]
@@ -32,6 +33,18 @@ def fitted(values: Values, wanted: pa.DataType) -> pa.Array | None:
         return array.cast(wanted) if (array.type, wanted) == (pa.int64(), pa.float64()) else None
     except MISFITS:
         return None
+
+
+def carried(values: Values, wanted: pa.DataType, form: Form) -> pa.Array | None:
+    """Carry the values as a read of that form does: TEXT has reals spelled, and a VARIANT for what does not fit."""
+    array = fitted(values, wanted)
+    if form is Form.TYPED:
+        return array
+    if array is None:
+        return variant(values)
+    if wanted != pa.float64():
+        return array
+    return variant(values) if has_long_integer(values, array) else spelled(values)
 
 
 def has_long_integer(values: Values, numbers: pa.DoubleArray) -> bool:
