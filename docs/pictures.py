@@ -164,6 +164,7 @@ def shots(page: Page, made: dict[str, str], folder: Path, name: str) -> None:
         page.wait_for_load_state("networkidle" if place != "exports" else "load")
         page.screenshot(path=folder / f"{place}-{name}.png", full_page=place not in {"exports", "new"})
     page.request.post(f"{API}/exports/{running}/cancel/")
+    page.request.delete(f"{API}/exports/{running}/")  # the next pictures show the same list
 
 
 def submit(page: Page, body: dict[str, object]) -> str:

@@ -325,8 +325,10 @@ def _check_executor(settings: Settings) -> None:
     if settings.dask_scheduler is None:
         raise _refuse("EXECUTOR", "dask", "with it, DASK_SCHEDULER must be set to tcp://host:port")
     if settings.embedded:
-        expected = "with EXECUTOR=dask it must be postgresql://…, which every worker reaches"
-        raise _refuse("DATABASE_URL", "sqlite", expected)
+        expected = (
+            "with it, DATABASE_URL must be set to postgresql://…, for no worker reaches the default file"
+        )
+        raise _refuse("EXECUTOR", "dask", expected)
     if find_spec("distributed") is None:
         raise _refuse(
             "EXECUTOR", "dask", "it needs the package dask.distributed: pip install 'exporter[dask]'"

@@ -12,7 +12,7 @@ from exporter.audit import AuditService
 from exporter.datasources import DatasourceService
 from exporter.figures import Figures
 from exporter.jobs.dispatcher import Dispatcher
-from exporter.jobs.engine import Engine, InstanceLock, NoLock, Parts
+from exporter.jobs.engine import Engine, InstanceLock, NoLock, Parts, Post
 from exporter.jobs.examination import Examiner
 from exporter.jobs.executors.base import Executor
 from exporter.jobs.executors.cluster import Cluster
@@ -75,39 +75,19 @@ def build_services(
 ) -> Services:
     database, figures = Database(database_engine), Figures()
     place = furnish(settings, database, figures, clock)
-    users = UserStore(database)
+    users, schedules = UserStore(database), ScheduleStore(database)
+    audit = AuditService(AuditStore(database), clock, keep=days(settings.audit_days))
     templates = TemplateService(TemplateStore(database), clock)
     checker = RequestChecker(place.datasources, templates, {"escape_formulas": settings.escape_formulas})
     notices = JobNotices()
-    audit = AuditService(AuditStore(database), clock, keep=days(settings.audit_days))
-    jobs = JobService(
-        jobs=place.jobs,
-        transitions=place.transitions,
-        checker=checker,
-        templates=templates,
-        artifacts=place.artifacts,
-        notices=notices,
-        limits=QueueLimits(server=settings.max_pending, user=settings.max_pending_per_user),
-        clock=clock,
-    )
-    schedules = ScheduleStore(database)
+    jobs = _jobs(settings, place, checker, templates, notices, clock=clock)
     scheduler = Scheduler(schedules, jobs, users.get, clock)
     schedule_service = ScheduleService(schedules, checker, clock)
     webhooks, sender = _webhooks(settings, place, schedule_service, templates, clock)
     sweeper = Sweeper(place.jobs, place.artifacts, (audit.forget_old, webhooks.forget_old), clock)
     cluster = _cluster(settings, place)
-    parts = Parts(
-        pulse=place.pulse,
-        reaper=_reaper(settings, place),
-        sweeper=sweeper,
-        notices=notices,
-        lock=InstanceLock(settings.instance_path) if settings.embedded else NoLock(),
-        alone=settings.embedded,
-        make_executor=lambda freed: _executor(settings, place, cluster, freed),
-        make_dispatcher=lambda executor, only: Dispatcher(place.jobs, executor, only=only),
-        clock=clock,
-        tick=scheduler.tick,
-        post=sender,
+    engine = _engine(
+        settings, place, cluster, notices, sweeper, tick=scheduler.tick, post=sender, clock=clock
     )
     return Services(
         settings=settings,
@@ -126,11 +106,59 @@ def build_services(
         artifacts=place.artifacts,
         signer=Presigner(settings.bucket) if settings.bucket is not None else None,
         sweeper=sweeper,
-        engine=Engine(parts),
+        engine=engine,
         cluster=cluster,
         figures=figures,
         clock=clock,
     )
+
+
+def _jobs(
+    settings: Settings,
+    place: Workplace,
+    checker: RequestChecker,
+    templates: TemplateService,
+    notices: JobNotices,
+    *,
+    clock: Callable[[], datetime],
+) -> JobService:
+    return JobService(
+        jobs=place.jobs,
+        transitions=place.transitions,
+        checker=checker,
+        templates=templates,
+        artifacts=place.artifacts,
+        notices=notices,
+        limits=QueueLimits(server=settings.max_pending, user=settings.max_pending_per_user),
+        clock=clock,
+    )
+
+
+def _engine(
+    settings: Settings,
+    place: Workplace,
+    cluster: Cluster | None,
+    notices: JobNotices,
+    sweeper: Sweeper,
+    *,
+    tick: Callable[[], None],
+    post: Post,
+    clock: Callable[[], datetime],
+) -> Engine:
+    parts = Parts(
+        pulse=place.pulse,
+        reaper=_reaper(settings, place),
+        sweeper=sweeper,
+        notices=notices,
+        lock=InstanceLock(settings.instance_path, settings.database_file) if settings.embedded else NoLock(),
+        alone=settings.embedded,
+        make_executor=lambda freed: _executor(settings, place, cluster, freed),
+        make_dispatcher=lambda executor, only: Dispatcher(place.jobs, executor, only=only),
+        clock=clock,
+        tick=tick,
+        post=post,
+    )
+    return Engine(parts)
 
 
 def _webhooks(

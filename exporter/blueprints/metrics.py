@@ -17,6 +17,8 @@ from prometheus_client.registry import Collector
 
 from exporter.figures import Counts, Figures, Spreads
 from exporter.model import JobStatus
+from exporter.outbox import DeliveryStatus
+from exporter.storage.deliveries import DeliveryTally
 from exporter.storage.jobs import JobStore, Tally
 from exporter.version import __version__
 
@@ -41,6 +43,26 @@ class QueueFigures(Collector):
     def _wait(self) -> float:
         tally = self._tallies.get(JobStatus.PENDING)
         return max(0.0, (self._now - tally.oldest).total_seconds()) if tally is not None else 0.0
+
+
+class WebhookFigures(Collector):
+    """What the deliveries' rows say, for all servers of the database."""
+
+    def __init__(self, tally: DeliveryTally, *, now: datetime) -> None:
+        self._tally = tally
+        self._now = now
+
+    def collect(self) -> Iterator[Metric]:
+        says = "Deliveries of webhooks by status"
+        deliveries = GaugeMetricFamily("exporter_webhook_deliveries", says, labels=["status"])
+        for status in DeliveryStatus:
+            deliveries.add_metric([status.value], self._tally.counts.get(status, 0))
+        yield deliveries
+        oldest = self._tally.oldest
+        waited = max(0.0, (self._now - oldest).total_seconds()) if oldest is not None else 0.0
+        yield GaugeMetricFamily(
+            "exporter_oldest_delivery_seconds", "How long ago the oldest waiting delivery was made", waited
+        )
 
 
 class ProcessFigures(Collector):
@@ -92,10 +114,13 @@ def _histogram(name: str, says: str, spreads: Spreads, *labels: str) -> Metric:
     return family
 
 
-def exposition(store: JobStore, figures: Figures, *, slots: int, busy: int, now: datetime) -> bytes:
+def exposition(
+    store: JobStore, deliveries: DeliveryTally, figures: Figures, *, slots: int, busy: int, now: datetime
+) -> bytes:
     """Give all figures, with those of the process, in the text format."""
     registry = CollectorRegistry()
     registry.register(QueueFigures(store.tallies(), now=now))
+    registry.register(WebhookFigures(deliveries, now=now))
     registry.register(ProcessFigures(figures, slots=slots, busy=busy))
     ProcessCollector(registry=registry)
     return generate_latest(registry)

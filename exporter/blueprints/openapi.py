@@ -7,9 +7,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from http import HTTPStatus
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 
 from apispec import APISpec
+from apispec.ext.marshmallow.openapi import OpenAPIConverter
 from flask import Flask
 from marshmallow import Schema
 from werkzeug.routing import Rule
@@ -19,6 +20,7 @@ from exporter.blueprints.answers import Nothing
 from exporter.blueprints.described import Operation, operation_of
 from exporter.blueprints.envelope import Failure, Invalid, enveloped
 from exporter.blueprints.errors import STATUS, status_for
+from exporter.blueprints.openapi_events import events
 from exporter.blueprints.openapi_fields import Plugin, prepare
 from exporter.blueprints.security import API, OPEN_ENDPOINTS, SAFE_METHODS
 from exporter.version import __version__
@@ -86,7 +88,8 @@ def build_document(app: Flask) -> dict[str, Any]:
     prepare(spec, plugin)
     for rule, operation in described_rules(app):
         spec.path(path=template_of(rule), operations=_operations(rule, operation))
-    return spec.to_dict()
+    told = events(cast("OpenAPIConverter", plugin.converter), TAGS["webhooks"][0])
+    return {**spec.to_dict(), "webhooks": told}
 
 
 def described_rules(app: Flask) -> Iterator[tuple[Rule, Operation]]:

@@ -55,6 +55,7 @@ def metrics() -> Response:
     parts = services()
     text = exposition(
         JobStore(parts.database),
+        parts.webhooks.tally(),
         parts.figures,
         slots=parts.settings.workers,
         busy=parts.engine.busy,

@@ -1,10 +1,11 @@
 """The shapes of answers about webhooks; `exporter.blueprints.answers` has the others."""
 
-from marshmallow import fields
+from marshmallow import fields, validate
 
+from exporter.blueprints.answers import Checksum, Named
 from exporter.blueprints.envelope import Answer, Pagination, always, many, maybe, word
-from exporter.blueprints.schemas import EVENTS
-from exporter.outbox import DeliveryStatus, Event
+from exporter.blueprints.schemas import EVENTS, FORMAT_NAMES
+from exporter.outbox import JOB_EVENTS, DeliveryStatus, Event
 
 
 class Webhook(Answer):
@@ -63,3 +64,48 @@ class DeliveryDetail(Delivery):
 class Deliveries(Answer):
     deliveries = many(Delivery)
     pagination = always(fields.Nested, Pagination)
+
+
+class EndedJob(Answer):
+    """What a webhook is told of a job; no value of a filter is in it."""
+
+    job_id = always(fields.UUID)
+    name = maybe(fields.String)
+    status = always(word("completed", "failed", "cancelled"))
+    attempt = always(fields.Integer)
+    format = always(word(*FORMAT_NAMES))
+    datasource = always(fields.Nested, Named)
+    template = maybe(fields.Nested, Named)
+    schedule_id = maybe(fields.UUID)
+    row_count = maybe(fields.Integer)
+    file_name = maybe(fields.String)
+    file_size = maybe(fields.Integer)
+    checksum = maybe(fields.Nested, Checksum)
+    error_code = maybe(fields.String)
+    error_message = maybe(fields.String)
+    created_at = always(fields.DateTime)
+    started_at = maybe(fields.DateTime)
+    completed_at = maybe(fields.DateTime)
+    expires_at = maybe(fields.DateTime)
+    download_url = maybe(fields.String, says="The path on this server, where there is a file")
+
+
+class JobEvent(Answer):
+    """What a webhook gets when a job ended."""
+
+    type = always(word(*JOB_EVENTS))
+    timestamp = always(fields.DateTime, says="When it ended; a later try does not change it")
+    data = always(fields.Nested, EndedJob)
+
+
+class TestedWebhook(Answer):
+    webhook_id = always(fields.UUID)
+    name = always(fields.String)
+
+
+class TestEvent(Answer):
+    """What a webhook gets when somebody tries it."""
+
+    type = always(fields.String, validate=validate.Equal(Event.TEST.value))
+    timestamp = always(fields.DateTime)
+    data = always(fields.Nested, TestedWebhook)

@@ -1,6 +1,7 @@
 """exporter init, cleanup and doctor: looking after an installation."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import click
@@ -10,12 +11,13 @@ from exporter.cli.base import Verb, read_password, ready_services, services, ser
 from exporter.cli.output import as_json, program, show_json
 from exporter.cli.users import create_user
 from exporter.errors import DatabaseAway, DiskFull, ExporterError, StoreAway, StoreFailed
-from exporter.model import Role
+from exporter.model import Role, instant
 
 if TYPE_CHECKING:
     from exporter.jobs.executors.cluster import Cluster
     from exporter.wiring import Services
 
+LATE = timedelta(minutes=15)  # by then a delivery was tried four times, where a server runs
 OK, WARN, WRONG = "ok", "warn", "WRONG"
 
 
@@ -86,6 +88,7 @@ def _findings(parts: "Services") -> Iterator[tuple[str, str]]:
     yield _store(parts)
     if parts.cluster is not None:
         yield from _cluster(parts.cluster)
+    yield from _webhooks(parts)
     if not any(user.is_admin and user.is_active for user in parts.accounts.users()):
         yield WRONG, f"users: there is no admin. Run: {program()} init --admin NAME"
     for datasource in parts.datasources.all(None):
@@ -118,6 +121,17 @@ def _store(parts: "Services") -> tuple[str, str]:
         return WRONG, f"store: only {free:,} bytes free, below MIN_FREE_BYTES: free some disk space"
     where = f" in {parts.settings.storage_path}" if parts.settings.bucket is not None else ""
     return OK, f"store: {parts.artifacts.shown}, {free:,} bytes free{where}"
+
+
+def _webhooks(parts: "Services") -> Iterator[tuple[str, str]]:
+    """Say nothing where nothing was ever sent, and warn where a receiver is not reached."""
+    tally = parts.webhooks.tally()
+    if not tally.counts:
+        return
+    told = ", ".join(f"{count} {status}" for status, count in sorted(tally.counts.items()))
+    late = tally.oldest is not None and parts.clock() - tally.oldest > LATE
+    since = f"; since {instant(tally.oldest)} one waits, see: {program()} webhooks list" if late else ""
+    yield WARN if late else OK, f"webhooks: {told}{since}"
 
 
 def _cluster(cluster: "Cluster") -> Iterator[tuple[str, str]]:

@@ -8,7 +8,7 @@ import click
 
 from exporter.model import Page
 
-ID_WIDTH = 36  # an id is there to be copied: it folds on a narrow terminal only
+ID_WIDTH = 36  # an id is there to be copied: it never folds
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -45,7 +45,10 @@ def show_document(document: Mapping[str, Any]) -> None:
 
 
 def show_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, empty: str) -> None:
-    """Print rows under the names of `columns`; cells fold on a terminal, and are never cut."""
+    """Print rows under the names of `columns`; cells fold on a terminal, and are never cut.
+
+    Where a folded id could not be copied, a row is a block of lines.
+    """
     if not rows:
         click.echo(empty)
         return
@@ -56,9 +59,13 @@ def show_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, emp
     console = Console()
     if not console.is_terminal:
         console = Console(width=10_000)
+    if "id" in columns and console.width <= 2 * ID_WIDTH:
+        blocks = ["\n".join(f"{name}: {shown(row[name])}" for name in columns) for row in rows]
+        click.echo("\n\n".join(blocks))
+        return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        whole = ID_WIDTH if column == "id" and console.width > 2 * ID_WIDTH else None
+        whole = ID_WIDTH if column == "id" else None
         table.add_column(column.replace("_", " "), overflow="fold", min_width=whole)
     for row in rows:
         table.add_row(*(Text(shown(row[column])) for column in columns))

@@ -132,6 +132,7 @@ def _serve_until_told(server: Any, parts: "Services") -> None:
     logger.info("stopping: no new exports; running ones have %d s", parts.settings.shutdown_grace_seconds)
     parts.engine.stop(grace=parts.settings.shutdown_grace_seconds)
     server.close()
+    parts.database.engine.dispose()  # SQLite then puts its log into the file, so that the file is the whole database
     logger.info("stopped")
     _leave(0)
 

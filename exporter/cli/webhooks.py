@@ -108,8 +108,7 @@ def pause(backend: Backend, name: str) -> None:
 
     Example: exporter webhooks pause warehouse
     """
-    backend.change_webhook(backend.webhook(name)["id"], {"is_active": False})
-    click.echo(f"Webhook {name} rests")
+    _wake(backend, name, is_active=False)
 
 
 @webhooks.command()
@@ -121,8 +120,7 @@ def resume(backend: Backend, name: str) -> None:
 
     Example: exporter webhooks resume warehouse
     """
-    backend.change_webhook(backend.webhook(name)["id"], {"is_active": True})
-    click.echo(f"Webhook {name} is told again")
+    _wake(backend, name, is_active=True)
 
 
 @webhooks.command()
@@ -196,6 +194,11 @@ def redeliver(backend: Backend, name: str, delivery: str, *, as_json: bool) -> N
         show_json(queued)
     else:
         click.echo("It is queued again")
+
+
+def _wake(backend: Backend, name: str, *, is_active: bool) -> None:
+    backend.change_webhook(backend.webhook(name)["id"], {"is_active": is_active})
+    click.echo(f"Webhook {name} {'is told again' if is_active else 'rests'}")
 
 
 def _answer(sent: Document) -> str:

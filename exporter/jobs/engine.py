@@ -38,12 +38,23 @@ class InstanceUnwritable(ExporterError):
     code = "instance_unwritable"
 
 
-class InstanceLock:
-    """One serving process per instance folder: an flock that the system drops when its holder dies."""
+MOVED = (
+    "The app database was moved or replaced while the server ran: {file} is not the file that was opened."
+    " Restart the server"
+)
 
-    def __init__(self, folder: Path) -> None:
+
+class InstanceLock:
+    """One serving process per instance folder: an flock that the system drops when its holder dies.
+
+    Its holder has the app database's file open, and can tell whether that is still the one in the folder.
+    """
+
+    def __init__(self, folder: Path, database_file: Path | None = None) -> None:
         self._path = folder / "server.lock"
         self._descriptor: int | None = None
+        self._database_file = database_file
+        self._opened: tuple[int, int] | None = None
 
     def acquire(self) -> None:
         """Raise AlreadyServed, naming the holder, or InstanceUnwritable."""
@@ -60,6 +71,21 @@ class InstanceLock:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
         self._descriptor = descriptor
+        self._opened = self._found()
+
+    @property
+    def trouble(self) -> str | None:
+        if self._opened is None or self._found() == self._opened:
+            return None
+        return MOVED.format(file=self._database_file)
+
+    def _found(self) -> tuple[int, int] | None:
+        """Tell the app database's file from every other."""
+        try:
+            found = self._database_file.stat() if self._database_file is not None else None
+        except OSError:
+            return None
+        return (found.st_dev, found.st_ino) if found is not None else None
 
     def release(self) -> None:
         if self._descriptor is not None:
@@ -69,6 +95,10 @@ class InstanceLock:
 
 
 class Lock(Protocol):
+    @property
+    def trouble(self) -> str | None:
+        """Why what is held is no longer what it was."""
+
     def acquire(self) -> None: ...
 
     def release(self) -> None: ...
@@ -76,6 +106,8 @@ class Lock(Protocol):
 
 class NoLock:
     """On PostgreSQL any number of processes may serve: rows, not files, keep them apart."""
+
+    trouble = None
 
     def acquire(self) -> None:
         """Always succeed."""
@@ -118,6 +150,7 @@ class Engine:
         self._executor: Executor | None = None
         self._dispatcher: Dispatcher | None = None
         self._housekeeper: threading.Thread | None = None
+        self._told: str | None = None
 
     @property
     def running(self) -> bool:
@@ -131,9 +164,9 @@ class Engine:
 
     @property
     def trouble(self) -> str | None:
-        """Why no job can run at present, though they are handed out."""
+        """Why no job can run at present, or none that would be remembered, though they are handed out."""
         executor = self._executor
-        return executor.trouble if executor is not None else None
+        return self._parts.lock.trouble or (executor.trouble if executor is not None else None)
 
     @property
     def stopping(self) -> bool:
@@ -218,10 +251,17 @@ class Engine:
         except StoreAway as exc:
             log.warning("the sweep was put off: %s", exc.message)
 
+    def _look_at_lock(self) -> None:
+        trouble = self._parts.lock.trouble
+        if trouble is not None and trouble != self._told:
+            log.error("%s", trouble)
+        self._told = trouble
+
     def _keep_house(self, keep_time: bool) -> None:
         """Reap, and `keep_time`, about four times a lease; sweep every few minutes, and at once at the start."""
         next_sweep = time.monotonic()
         while True:
+            self._look_at_lock()
             try:
                 self._parts.reaper.reap(now=self._parts.clock())
                 if keep_time:

@@ -45,7 +45,7 @@ class Pulse:
         self._transitions = transitions
         self._every = min(BEAT_SECONDS, lease_seconds / BEATS_PER_LEASE)
         self._running: dict[str, Running] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -70,6 +70,7 @@ class Pulse:
             with self._lock:
                 if self._running.get(running.job_id) is running:
                     del self._running[running.job_id]
+                    self._lock.notify_all()
 
     def cancel(self, job_id: str, reason: Reason) -> None:
         """Flag the attempt of `job_id` if it runs here."""
@@ -85,6 +86,11 @@ class Pulse:
     def attempts(self) -> frozenset[tuple[str, int]]:
         """Give the job and the number of each attempt that runs in this process."""
         return frozenset((running.job_id, running.attempt) for running in self._snapshot())
+
+    def wait_until_idle(self, *, seconds: float) -> bool:
+        """Wait so long at most; say whether nothing runs in this process."""
+        with self._lock:
+            return self._lock.wait_for(lambda: not self._running, seconds)
 
     def release_all(self, *, now: datetime) -> None:
         """Put back in the queue what would not let go, for this process is about to end."""

@@ -9,7 +9,6 @@ import asyncio
 import logging
 import os
 import threading
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -33,7 +32,6 @@ logger = logging.getLogger(__name__)
 NAME = "exporter"
 LET_GO_SECONDS = 5.0  # within the ten that `dask worker` gives its processes at the end
 BUILD_SECONDS = 10.0
-LET_GO_LOOK_SECONDS = 0.05
 
 _building = threading.Lock()
 
@@ -61,9 +59,7 @@ class Installation(WorkerPlugin):
         pulse = self.place.pulse
         logger.info("the worker ends: running exports go back to the queue")
         pulse.cancel_all(Reason.STOPPING)
-        deadline = time.monotonic() + LET_GO_SECONDS
-        while pulse.attempts() and time.monotonic() < deadline:
-            time.sleep(LET_GO_LOOK_SECONDS)
+        pulse.wait_until_idle(seconds=LET_GO_SECONDS)
         try:
             pulse.release_all(now=utc_now())
         except DatabaseAway:

@@ -1,7 +1,7 @@
 """Faults of one request, gathered at their places and worded."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -30,7 +30,7 @@ class Faults:
                 return
             level = inner
         said = level.get(last)
-        level[last] = f"{said} {sentence}" if isinstance(said, str) else sentence
+        level[last] = _joined((said, sentence)) if isinstance(said, str) else sentence
 
     def include(self, errors: Mapping[str, Any], place: Place = ()) -> None:
         for key, value in errors.items():
@@ -63,7 +63,13 @@ def worded(messages: Mapping[Any, Any]) -> dict[str, Any]:
 def _sentence(value: Any) -> Any:
     if isinstance(value, Mapping):
         return _sentence(value["_schema"]) if list(value) == ["_schema"] else worded(value)
-    return value if isinstance(value, str) else " ".join(str(part) for part in value)
+    return value if isinstance(value, str) else _joined([str(part) for part in value])
+
+
+def _joined(sentences: Sequence[str]) -> str:
+    """Put sentences behind each other; the last one's end stays as it is."""
+    *before, last = sentences
+    return " ".join([*(each if each.endswith((".", "?")) else f"{each}." for each in before), last])
 
 
 def shown(value: object) -> str:

@@ -88,7 +88,7 @@ class LocalStore:
 
     def has_room(self, more: int = 0) -> bool:
         self.prepare()
-        return not self._limits.min_free or self.free_bytes() >= self._limits.min_free + more
+        return not self._limits.min_free or free_disk(self._root) >= self._limits.min_free + more
 
     def stage(self, key: str) -> "StagedFile":
         self.prepare()

@@ -4,7 +4,7 @@ A claim moves `next_at` to the end of a lease and counts `attempt` up. A sender 
 froze and wakes up after another took its place matches no row.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -29,6 +29,14 @@ class Sent:
     error: str | None
     milliseconds: int
     next_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeliveryTally:
+    """How many deliveries there are of each status, and when the oldest was made that somebody is to be told of."""
+
+    counts: Mapping[DeliveryStatus, int]
+    oldest: datetime | None
 
 
 class DeliveryStore:
@@ -71,14 +79,10 @@ class DeliveryStore:
     def due(self, now: datetime, *, leaving_out: Collection[str] = ()) -> Delivery | None:
         """Give what has waited longest, but for the webhooks to be left out."""
         statement = (
-            select(DeliveryRow.__table__)
-            .join(WebhookRow, WebhookRow.id == DeliveryRow.webhook_id)
-            .join(UserRow, UserRow.id == WebhookRow.owner_id)
+            _awake(select(DeliveryRow.__table__))
             .where(
                 DeliveryRow.status.in_(WAITING),
                 DeliveryRow.next_at <= now,
-                WebhookRow.is_active,
-                UserRow.is_active,
                 DeliveryRow.webhook_id.not_in(sorted(leaving_out)),
             )
             .order_by(DeliveryRow.next_at, DeliveryRow.created_at, DeliveryRow.id)
@@ -86,6 +90,14 @@ class DeliveryStore:
         with self._database.read() as connection:
             row = connection.execute(statement.limit(1)).one_or_none()
             return _delivery(row) if row is not None else None
+
+    def tally(self) -> DeliveryTally:
+        """Leave out of the oldest what waits for a webhook that rests."""
+        counted = select(DeliveryRow.status, func.count()).group_by(DeliveryRow.status)
+        oldest = _awake(select(func.min(DeliveryRow.created_at))).where(DeliveryRow.status.in_(WAITING))
+        with self._database.read() as connection:
+            counts = {DeliveryStatus(row[0]): row[1] for row in connection.execute(counted)}
+            return DeliveryTally(counts=counts, oldest=connection.execute(oldest).scalar_one())
 
     def claim(self, seen: Delivery, *, now: datetime, until: datetime) -> Delivery | None:
         """Take it for one sending, which is lost after `until`; None if it is another's by now."""
@@ -147,6 +159,16 @@ def _begun(connection: Connection, delivery_id: str, now: datetime) -> Delivery:
 
 def _by_id(delivery_id: str) -> Select[Any]:
     return select(DeliveryRow.__table__).where(DeliveryRow.id == delivery_id)
+
+
+def _awake(statement: Select[Any]) -> Select[Any]:
+    """Choose the deliveries of webhooks that are to be told, now or later."""
+    return (
+        statement.select_from(DeliveryRow)
+        .join(WebhookRow, WebhookRow.id == DeliveryRow.webhook_id)
+        .join(UserRow, UserRow.id == WebhookRow.owner_id)
+        .where(WebhookRow.is_active, UserRow.is_active)
+    )
 
 
 def _delivery(row: Row[Any]) -> Delivery:

@@ -19,7 +19,7 @@ from exporter.model import Page, User
 from exporter.naming import NAME_RULE, is_name
 from exporter.outbox import JOB_EVENTS, Delivery, DeliveryAttempt, Webhook
 from exporter.schedules.service import ScheduleService
-from exporter.storage.deliveries import DeliveryStore
+from exporter.storage.deliveries import DeliveryStore, DeliveryTally
 from exporter.storage.secrets import Vault
 from exporter.storage.webhooks import WebhookStore
 from exporter.templates import TemplateService
@@ -136,6 +136,9 @@ class WebhookService:
         if not queued:
             raise DeliveryUnderway
         return found
+
+    def tally(self) -> DeliveryTally:
+        return self._deliveries.tally()
 
     def forget_old(self) -> int:
         """Remove the deliveries that were kept long enough; say how many."""

@@ -11,6 +11,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from exporter.model import Role
 from exporter.version import __version__
 from tests.conftest import sign_in
+from tests.faults.probes import eventually
+from tests.receiver import receiving
 
 OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
 
@@ -54,6 +56,31 @@ def test_the_oldest_pending_job_tells_how_long_it_waits(make_app, shop):
             assert client.post(f"exports/{job_id}/cancel/").status_code == 200
     assert found["exporter_jobs", "pending"] == 2
     assert 89 <= found["exporter_oldest_pending_seconds",] <= 90
+
+
+def test_deliveries_of_webhooks_are_counted_and_the_oldest_that_waits_tells_how_long(make_app, shop):
+    app = make_app(EXPORTER_WEBHOOK_HOSTS="127.0.0.1")
+    client = sign_in(app, app.extensions["exporter"], "ada", Role.ADMIN)
+    source = client.post("datasources/", {"name": "s", "url": f"sqlite:///{shop}"}).json["data"]["id"]
+    with receiving() as receiver:
+        hook = {"name": "hook", "url": receiver.url}
+        made = client.post("webhooks/", hook).json["data"]
+        client.export({"datasource": source, "format": "csv", "filters": {"table": "orders"}})
+        receiver.wait(1)
+        delivered = ("exporter_webhook_deliveries", "delivered")
+        eventually(lambda: figures(client.http.get("/metrics"))[delivered] == 1)
+        receiver.answers.append(500)
+        client.export({"datasource": source, "format": "csv", "filters": {"table": "orders"}})
+        receiver.wait(2)
+        waiting = ("exporter_webhook_deliveries", "pending")
+        eventually(lambda: figures(client.http.get("/metrics"))[waiting] == 1)
+    queued = client.get(f"webhooks/{made['id']}/deliveries/").json["data"]["deliveries"][0]["created_at"]
+    with time_machine.travel(datetime.fromisoformat(queued) + timedelta(seconds=25), tick=False):
+        assert 24 <= figures(client.http.get("/metrics"))["exporter_oldest_delivery_seconds",] <= 25
+        client.patch(f"webhooks/{made['id']}/", {"is_active": False})
+        rests = figures(client.http.get("/metrics"))
+    assert rests["exporter_oldest_delivery_seconds",] == 0
+    assert (rests[waiting], rests[delivered]) == (1, 1)
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.8.9.1", "::1"])

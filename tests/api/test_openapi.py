@@ -1,6 +1,7 @@
 """The API's own description: valid, complete, and true of every answer."""
 
 import copy
+from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
@@ -12,6 +13,8 @@ from schemathesis.generation.modes import GenerationMode
 from schemathesis.specs.openapi import checks
 
 from exporter.blueprints.openapi import described_rules, template_of
+from exporter.blueprints.schemas import EVENTS
+from exporter.webhooks.signing import signed_headers
 from tests.client import API, Client
 
 HOOK = "http://127.0.0.1:9/"  # nobody listens there
@@ -253,6 +256,8 @@ def test_the_page_shows_every_call_and_schema_and_needs_no_outside_host(admin, d
         assert f'href="#{operation["operationId"]}"' in answer.text
     for name in document["components"]["schemas"]:
         assert f'id="schema-{name}"' in answer.text
+    for event in document["webhooks"]:
+        assert f'<th scope="row"><code>{event}</code></th>' in answer.text
     assert "<code>&#34;&lt;&gt;&#34;</code>" in answer.text  # an operator, as it is written
     text = answer.text.replace("https://hooks.example/exports", "")  # of an example
     for foreign in ("<script", "<style", " style=", "src=", "https://", "onclick", "onload"):
@@ -356,6 +361,33 @@ def test_the_answers_about_webhooks_are_as_described(witness, source):
     witness("post", f"{url}deliveries/{sent['id']}/redeliver/", 200)
     witness("delete", url, 200)
     witness("get", f"{url}deliveries/{sent['id']}/", 404)
+
+
+def test_what_webhooks_are_sent_is_as_described(admin, source, document):
+    told = document["webhooks"]
+    assert set(told) == {"job.completed", "job.failed", "job.cancelled", "webhook.test"}
+    hook = admin.post("webhooks/", {"name": "hook", "url": HOOK, "events": [*EVENTS]}).json["data"]
+    url = f"webhooks/{hook['id']}/"
+    body = {"datasource": source, "format": "csv", "filters": {"table": "orders"}}
+    admin.export({**body, "name": "n"})
+    admin.export({**body, "options": {"encoding": "iso-8859-1"}})
+    endless = admin.post("exports/", {**body, "filters": {"table": "endless"}}).json["data"]["id"]
+    admin.post(f"exports/{endless}/cancel/")
+    admin.post(f"{url}test/")
+    sent = [
+        admin.get(f"{url}deliveries/{each['id']}/").json["data"]
+        for each in admin.get(f"{url}deliveries/").json["data"]["deliveries"]
+    ]
+    assert {each["event"] for each in sent} == set(told)
+    for each in sent:
+        request = told[each["event"]]["post"]["requestBody"]
+        check(closed(document), request["content"]["application/json"]["schema"], each["body"])
+
+
+def test_the_headers_of_a_webhook_are_as_described(document):
+    sent = signed_headers("whsec_MTIz", "id", b"{}", now=datetime(2026, 1, 5, tzinfo=UTC))
+    for told in document["webhooks"].values():
+        assert [each["name"] for each in told["post"]["parameters"]] == [*sent]
 
 
 def test_the_answers_about_datasources_are_as_described(witness, source, shop):

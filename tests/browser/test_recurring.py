@@ -32,6 +32,7 @@ def test_a_schedule_is_explained_while_it_is_typed_and_runs_from_a_template(visi
     page.get_by_role("link", name="Schedule all orders").click()
     expect(page.get_by_label("Template")).to_have_value(template)
     expect(page.get_by_label("On the clock of")).to_have_value("Europe/Berlin")
+    expect(page.get_by_label("Table").get_by_role("option", name="orders", exact=True)).to_have_count(1)
     page.get_by_label("When").press_sequentially("30 6 24 12 *")
     times = page.locator("#times li")
     expect(times).to_have_count(3)

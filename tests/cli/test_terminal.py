@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from uuid import UUID
 
 import click
 import pytest
@@ -53,6 +54,16 @@ def test_a_narrow_terminal_folds_cells_and_loses_nothing(table, width):
     squeezed = "".join(told.split())
     assert "[bold]" in squeezed or width < 20
     assert "1,234,567" in squeezed or width < 20
+
+
+def test_an_id_can_be_copied_from_a_terminal_of_any_width(table):
+    rows = [{"id": str(UUID(int=number)), "row_count": 1000, "format": "csv"} for number in (1, 2)]
+    for width in (20, 60, 80):
+        told = table(rows, ("id", "row_count", "format"), width)
+        assert all(row["id"] in told for row in rows), width
+    assert table(rows, ("id", "row_count", "format"), 60).startswith(
+        f"id: {rows[0]['id']}\nrow_count: 1,000\nformat: csv\n\nid: "
+    )
 
 
 def test_no_cell_is_cut_where_there_is_no_terminal():

@@ -1,8 +1,10 @@
 """exporter webhooks: here, and by the same documents that the API takes and gives."""
 
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
+import time_machine
 
 from exporter.blueprints.schemas import EVENTS, WebhookRequestSchema
 from exporter.cli.webhooks import JOB_EVENTS, STATUSES
@@ -53,6 +55,16 @@ def test_what_a_command_ended_waits_for_a_server_and_can_be_queued_again(run, sh
     assert waiting["id"] in run("webhooks", "deliveries", "hook", "--status", "pending").output
     assert "Nothing was sent" in run("webhooks", "deliveries", "hook", "--status", "failed").output
     run("webhooks", "redeliver", "hook", "nonsense", code=1)
+
+
+def test_doctor_tells_what_was_sent_and_warns_of_what_has_waited_for_long(run, shop_registered, receiver):
+    assert "webhooks" not in run("doctor").output
+    run("webhooks", "create", "hook", receiver.url, "--event", "job.completed", **HERE)
+    run("webhooks", "test", "hook", **HERE)
+    run("exports", "create", "shop", "--table", "orders", **HERE)
+    assert "ok    webhooks: 1 delivered, 1 pending\n" in run("doctor").output
+    with time_machine.travel(datetime.now(UTC) + timedelta(minutes=16), tick=False):
+        assert "warn  webhooks: 1 delivered, 1 pending; since 20" in run("doctor").output
 
 
 def test_a_test_that_does_not_arrive_is_an_error_with_its_reason(run, shop_registered, receiver):

@@ -1,5 +1,6 @@
 """The app's own database is locked, down or restarted: requests are told to come back, exports go on."""
 
+import shutil
 import sqlite3
 import threading
 from contextlib import closing, contextmanager
@@ -174,6 +175,24 @@ def test_a_server_that_starts_while_its_database_is_locked_starts_when_it_is_fre
     http = app.test_client()
     with locked(instance):
         assert http.get("/readyz").status_code == 503
+    assert http.get("/readyz").status_code == 200
+
+
+def test_a_database_that_is_moved_away_or_replaced_under_the_server_is_noticed(
+    make_app, instance, shop, caplog
+):
+    app = make_app(EXPORTER_LEASE_SECONDS="1")
+    http = app.test_client()
+    assert http.get("/readyz").status_code == 200
+    file, aside = instance / "exporter.sqlite3", instance / "aside.sqlite3"
+    file.rename(aside)
+    told = f"moved or replaced while the server ran: {file} is not the file"
+    answer = http.get("/readyz")
+    assert (answer.status_code, told in answer.json["error"]) == (503, True)
+    shutil.copy(aside, file)
+    assert told in http.get("/readyz").json["error"]
+    eventually(lambda: told in caplog.text)
+    aside.replace(file)
     assert http.get("/readyz").status_code == 200
 
 

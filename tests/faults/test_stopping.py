@@ -37,6 +37,7 @@ def test_a_short_export_ends_within_the_grace_and_new_ones_are_refused(server, i
     refused = server.call("POST", "exports/", {}) if server.process.poll() is None else (503, b"")
     code, log = server.stop_waiting()
     assert (code, refused[0] in {503, 400}) == (0, True), log
+    assert not list(instance.glob("exporter.sqlite3-*"))  # the file is the whole database
     with closing(sqlite3.connect(instance / "exporter.sqlite3")) as connection:
         assert connection.execute("SELECT status, attempt FROM jobs").fetchall() == [("completed", 1)]
 

@@ -69,6 +69,24 @@ def test_every_command_that_is_shown_can_be_typed(name):
     parse(shlex.split(EXAMPLES[name].replace("\\\n", " "), comments=True))
 
 
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if page.name != "design.md"], ids=lambda page: page.name
+)
+def test_every_shell_block_can_be_read_by_a_shell(page):
+    """But for those of the page on the design, which are drawings."""
+    for language, block in BLOCK.findall(page.read_text(encoding="utf-8")):
+        if language in {"", "bash"}:
+            answer = subprocess.run(
+                ["bash", "-n"],
+                input=block,
+                capture_output=True,
+                text=True,
+                timeout=DEADLINE_SECONDS,
+                check=False,
+            )
+            assert answer.returncode == 0, (block, answer.stderr)
+
+
 def test_the_pages_show_commands_and_nonsense_would_be_found():
     assert len(EXAMPLES) > 40
     for nonsense in (

@@ -51,6 +51,25 @@ def test_its_runs_lead_to_their_exports(member, form):
     assert "export deleted" in member.http.get(f"{PAGES}schedules/").text
 
 
+def test_the_tables_of_the_chosen_datasource_are_offered_and_a_name_is_typed_where_they_cannot_be_told(
+    member, form, source, shop
+):
+    offered = member.http.get(f"{PAGES}schedules/tables/", query_string={"datasource": source}).text
+    assert '<select id="table"' in offered
+    assert "<option>orders</option>" in offered
+    again = member.http.get(f"{PAGES}schedules/", query_string=form).text
+    assert "<option selected>orders</option>" in again
+    refused = member.http.post(f"{PAGES}schedules/", data={**form, "table": "oders"})
+    assert "<option selected>oders</option>" in refused.text
+    assert 'id="table-fault"' in refused.text
+    assert '<input id="table"' in member.http.get(f"{PAGES}schedules/").text
+    shop.unlink()
+    for place, asked in (("tables/", {"datasource": source}), ("tables/", {"datasource": "x"}), ("", form)):
+        typed = member.http.get(f"{PAGES}schedules/{place}", query_string=asked)
+        assert typed.status_code == 200
+        assert '<input id="table"' in typed.text
+
+
 def test_the_next_runs_are_said_on_the_zones_own_clock(member, source):
     asked = {"cron": "30 6 24 12 *", "timezone": "Europe/Berlin"}
     text = member.http.get(f"{PAGES}schedules/times/", query_string=asked).text

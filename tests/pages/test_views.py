@@ -18,6 +18,7 @@ MEMBERS = (
     "templates/",
     "schedules/",
     "schedules/times/",
+    "schedules/tables/",
     "webhooks/",
     "datasources/",
     "account/",

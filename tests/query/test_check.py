@@ -74,6 +74,13 @@ def operand(column, value, dialect) -> object:
 BOTH = ("sqlite", "postgresql")
 
 
+def test_two_sentences_about_one_thing_stand_apart():
+    with pytest.raises(Invalid) as caught:
+        check_filters({"columns": ["id", "*"]}, RELATIONS["sqlite"], dialect="sqlite")
+    told = caught.value.errors["columns"]["1"]
+    assert told.startswith("\"*\" means all columns and stands alone. Unknown column '*'. There are: id, ")
+
+
 @pytest.mark.parametrize("dialect", BOTH)
 @pytest.mark.parametrize(
     ("column", "value", "words"),

@@ -13,7 +13,7 @@ from exporter.jobs.dispatcher import Dispatcher, next_turn
 from exporter.jobs.engine import AlreadyServed, InstanceLock
 from exporter.jobs.executors.base import PoolClosed
 from exporter.jobs.executors.threads import ThreadExecutor
-from exporter.jobs.lease import Reaper
+from exporter.jobs.lease import Pulse, Reaper, Running
 from exporter.jobs.progress import Progress
 from exporter.jobs.retention import orphans
 from exporter.jobs.runner import backoff
@@ -209,6 +209,26 @@ def test_the_only_process_takes_over_at_once_when_it_starts():
     rows = Rows(lease(7))
     make_reaper(rows, lambda: 0.0).recover(now=NOW)
     assert rows.taken == [("j", 7), "settled"]
+
+
+def test_a_process_that_ends_waits_until_nothing_runs_in_it_and_not_longer():
+    pulse = Pulse(Rows(), lease_seconds=15)
+    entered, leave = threading.Event(), threading.Event()
+
+    def run():
+        running = Running(job_id="j", attempt=1, token=CancelToken(), progress=Progress())
+        with pulse.watching(running):
+            entered.set()
+            leave.wait(DEADLINE_SECONDS)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    assert entered.wait(DEADLINE_SECONDS)
+    assert not pulse.wait_until_idle(seconds=0)
+    leave.set()
+    assert pulse.wait_until_idle(seconds=DEADLINE_SECONDS)
+    thread.join()
+    assert pulse.wait_until_idle(seconds=0)
 
 
 def test_what_no_row_refers_to_is_swept_but_not_a_running_attempts_file():

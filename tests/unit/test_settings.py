@@ -176,7 +176,10 @@ def test_a_cluster_is_two_settings(load):
 
 @pytest.mark.parametrize(
     ("left_out", "told"),
-    [("DASK_SCHEDULER", "DASK_SCHEDULER must be set to"), ("DATABASE_URL", "it must be postgresql://")],
+    [
+        ("DASK_SCHEDULER", "DASK_SCHEDULER must be set to"),
+        ("DATABASE_URL", "DATABASE_URL must be set to postgresql://"),
+    ],
 )
 def test_a_cluster_without_what_it_needs_is_refused_with_what_to_set(load, left_out, told):
     given = {name: value for name, value in CLUSTER.items() if name != left_out}

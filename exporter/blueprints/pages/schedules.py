@@ -11,7 +11,9 @@ from exporter.blueprints.audited import audited, current_deed
 from exporter.blueprints.body import load, read
 from exporter.blueprints.context import current_user, services
 from exporter.blueprints.pages.base import bp, deed, page, see
+from exporter.blueprints.pages.choices import Choices
 from exporter.blueprints.pages.errors import sentences
+from exporter.blueprints.pages.frame import frame_of
 from exporter.blueprints.pages.offers import template_offers
 from exporter.blueprints.schemas import PageSchema
 from exporter.errors import Invalid, NameTaken
@@ -40,6 +42,13 @@ def schedules() -> Response:
 def schedule_times() -> Response:
     typed = _typed(request.args)
     return page("times.html", **_times(typed["cron"], typed["timezone"]))
+
+
+@bp.get("/schedules/tables/")
+def schedule_tables() -> Response:
+    """Offer the tables of the chosen datasource; where they cannot be told, a name is typed."""
+    typed = _typed(request.args)
+    return page("table.html", typed=typed, tables=_tables(typed), faults={})
 
 
 @bp.post("/schedules/")
@@ -136,6 +145,14 @@ def _faults(errors: Mapping[str, Any]) -> dict[str, str]:
     return {**told, **({"template": "; ".join(rest)} if rest else {})}
 
 
+def _tables(typed: Mapping[str, Any]) -> list[str]:
+    """Open a datasource only once it is chosen: the page itself does not wait for one."""
+    if not typed["datasource"]:
+        return []
+    frame, _ = frame_of(Choices(datasource=typed["datasource"]), current_user())
+    return [each.label for each in frame.tables]
+
+
 def _times(cron: str, timezone: str) -> dict[str, Any]:
     """Give the next times as the zone's own clock shows them, or why there are none."""
     if not cron:
@@ -163,6 +180,7 @@ def _schedules(*, status: int = 200, typed: Mapping[str, Any], **values: Any) ->
         found=found,
         runs={each.id: services().schedules.runs(each, limit=LAST_RUNS) for each in found.items},
         typed=typed,
+        tables=_tables(typed),
         templates=template_offers(user),
         datasources=services().datasources.all(user),
         zones=sorted(zone for zone in available_timezones() if "/" in zone and not zone.startswith("Etc/")),
