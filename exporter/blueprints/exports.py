@@ -68,7 +68,7 @@ def create() -> Response:
     if services().engine.stopping:
         raise Stopping(retry_after=RETRY_AFTER_SECONDS)
     body = json_object()
-    values, faults = read(ExportRequestSchema(), body)
+    values, faults = read(ExportRequestSchema, body)
     job, created = services().jobs.submit(
         JobRequest(**values), user, key=_client_key(body), faults=faults, deed=current_deed()
     )
@@ -91,7 +91,7 @@ def create() -> Response:
 )
 def estimate() -> Response:
     user = current_user()
-    values, faults = read(ExportRequestSchema(), json_object())
+    values, faults = read(ExportRequestSchema, json_object())
     checked = services().checker.check(JobRequest(**values), user, faults=faults)
     expected = services().previews.estimate(checked.datasource, checked.configuration)
     return answer("Export estimated successfully", asdict(expected))
@@ -106,7 +106,7 @@ def estimate() -> Response:
     answer_example=examples.JOB_LIST,
 )
 def index() -> Response:
-    asked = load(JobListSchema(), query_arguments())
+    asked = load(JobListSchema, query_arguments())
     page = services().jobs.page(JobQuery(datasource_id=asked.pop("datasource"), **asked), current_user())
     owners = owners_of(page.items)
     return answer(

@@ -82,12 +82,6 @@ def test_looking_at_a_job_is_three_statements_whatever_its_status(admin, script,
     assert (told.writes, told.reads, len(told.statements)) == (0, 2, 3), told.statements
 
 
-@pytest.fixture
-def nothing_runs(services):
-    """Let every job wait."""
-    services.engine.start(only=frozenset())
-
-
 @pytest.mark.usefixtures("nothing_runs")
 def test_a_page_of_waiting_jobs_costs_no_statement_for_each(admin, script, body, cost):
     for _ in range(5):

@@ -89,9 +89,9 @@ def _list() -> dict[str, Any]:
     """Read the query string leniently: a filter that means nothing is left out, not a fault."""
     user = current_user()
     given = {name: request.args[name].strip() for name in FILTERS if request.args.get(name, "").strip()}
-    values, faults = read(JobListSchema(), given)
+    values, faults = read(JobListSchema, given)
     asked = {name: value for name, value in given.items() if name not in faults}
-    values = read(JobListSchema(), asked)[0] if faults else values
+    values = read(JobListSchema, asked)[0] if faults else values
     query = JobQuery(datasource_id=values.pop("datasource"), **values)
     found = services().jobs.page(query, user)
     owners = services().accounts.usernames({job.owner_id for job in found.items}, asking=user)
