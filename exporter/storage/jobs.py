@@ -6,7 +6,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import Select, delete, func, null, select, update
+from sqlalchemy import Select, bindparam, delete, func, null, select, update
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -72,6 +72,27 @@ class Tally:
 
     jobs: int
     oldest: datetime
+
+
+def _first_of_each(*chosen: ColumnElement[bool]) -> Select[Any]:
+    """Choose the oldest pending job of each user, but for those that are left out."""
+    oldest = (
+        select(JobRow.id, JobRow.queued_at)
+        .where(JobRow.owner_id == UserRow.id, JobRow.status == JobStatus.PENDING.value, NOT_LEFT_OUT, *chosen)
+        .order_by(JobRow.queued_at, JobRow.id)
+        .limit(1)
+    )
+    first_of = [oldest.with_only_columns(each).scalar_subquery() for each in (JobRow.id, JobRow.queued_at)]
+    return select(UserRow.id, *first_of)
+
+
+NOT_LEFT_OUT = JobRow.id.not_in(bindparam("left_out", expanding=True))
+WAITING = _first_of_each()
+RUNNING = (
+    select(JobRow.owner_id, func.count())
+    .where(JobRow.status == JobStatus.PROCESSING.value, NOT_LEFT_OUT)
+    .group_by(JobRow.owner_id)
+)
 
 
 class JobStore:
@@ -151,20 +172,9 @@ class JobStore:
 
         One look into the index for each user: what else waits, however many, is not read.
         """
-        chosen = [JobRow.status == JobStatus.PENDING.value, JobRow.id.not_in(leaving_out)]
-        if only is not None:
-            chosen.append(JobRow.id.in_(sorted(only)))
-        oldest = (
-            select(JobRow.id, JobRow.queued_at)
-            .where(JobRow.owner_id == UserRow.id, *chosen)
-            .order_by(JobRow.queued_at, JobRow.id)
-            .limit(1)
-        )
-        first_of = [
-            oldest.with_only_columns(each).scalar_subquery() for each in (JobRow.id, JobRow.queued_at)
-        ]
+        statement = WAITING if only is None else _first_of_each(JobRow.id.in_(sorted(only)))
         with self._database.read() as connection:
-            rows = connection.execute(select(UserRow.id, *first_of))
+            rows = connection.execute(statement, {"left_out": leaving_out})
             return [
                 Waiting(job_id=job, owner_id=owner, queued_at=queued)
                 for owner, job, queued in rows
@@ -172,10 +182,9 @@ class JobStore:
             ]
 
     def running_per_owner(self, *, leaving_out: Sequence[str] = ()) -> dict[str, int]:
-        chosen = (JobRow.status == JobStatus.PROCESSING.value, JobRow.id.not_in(leaving_out))
-        statement = select(JobRow.owner_id, func.count()).where(*chosen).group_by(JobRow.owner_id)
         with self._database.read() as connection:
-            return {row[0]: row[1] for row in connection.execute(statement)}
+            rows = connection.execute(RUNNING, {"left_out": leaving_out})
+            return {row[0]: row[1] for row in rows}
 
     def leases(self) -> list[Lease]:
         """Give the running jobs' leases."""
