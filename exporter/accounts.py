@@ -207,12 +207,12 @@ class AccountService:
 
     def of_token(self, secret: str) -> User | None:
         """Give the user of a token that is neither unknown nor expired nor revoked."""
-        token = self._tokens.by_digest(secrets.token_digest(secret))
-        now = self._clock()
-        if token is None or (token.expires_at is not None and token.expires_at <= now):
+        found = self._tokens.bearer(secrets.token_digest(secret))
+        if found is None:
             return None
-        user = self._users.get(token.user_id)
-        if user is None or not user.is_active:
+        token, user = found
+        now = self._clock()
+        if not user.is_active or (token.expires_at is not None and token.expires_at <= now):
             return None
         self._tokens.note_use(token, now=now)
         return user

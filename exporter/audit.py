@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 from exporter.errors import DatabaseAway, ExporterError
 from exporter.model import Action, Actor, AuditEntry, AuditOutcome, Page, User
@@ -20,13 +21,30 @@ class Deed:
     """What is being done, and to what; whoever does it fills in the object as soon as it is known."""
 
     action: Action
+    actor: Actor
     user: User | None = None
     object_id: str | None = None
     object_name: str | None = None
-    unnoted: bool = False  # it turned out to be none
+    unnoted: bool = False  # it turned out to be none, or it was noted together with what it did
 
     def about(self, object_id: str, name: str) -> None:
         self.object_id, self.object_name = object_id, name
+
+    def line(self, outcome: AuditOutcome, *, at: datetime, reason: str | None = None) -> dict[str, Any]:
+        """Give the audit log's row."""
+        return {
+            "at": at,
+            "user_id": self.user.id if self.user else None,
+            "username": self.user.username if self.user else None,
+            "address": self.actor.address,
+            "action": self.action.value,
+            "outcome": outcome.value,
+            "reason": reason,
+            "object_kind": self.action.kind,
+            "object_id": self.object_id,
+            "object_name": self.object_name,
+            "request_id": self.actor.request_id,
+        }
 
 
 class AuditService:
@@ -39,40 +57,29 @@ class AuditService:
     @contextmanager
     def deed(self, action: Action, actor: Actor) -> Iterator[Deed]:
         """Note what happens inside, however it ends; an error goes on its way."""
-        deed = Deed(action=action, user=actor.user)
+        deed = Deed(action=action, actor=actor, user=actor.user)
         try:
             yield deed
         except ExporterError as exc:
-            self.note(deed, actor, AuditOutcome.REFUSED, reason=exc.code)
+            self.note(deed, AuditOutcome.REFUSED, reason=exc.code)
             raise
         except Exception:
-            self.note(deed, actor, AuditOutcome.FAILED)
+            self.note(deed, AuditOutcome.FAILED)
             raise
-        self.note(deed, actor, AuditOutcome.DONE)
+        self.note(deed, AuditOutcome.DONE)
 
-    def note(self, deed: Deed, actor: Actor, outcome: AuditOutcome, *, reason: str | None = None) -> None:
+    def note(self, deed: Deed, outcome: AuditOutcome, *, reason: str | None = None) -> None:
         """Write the row. What was done is not undone because the log cannot be written: then the log file has it.
 
         A deed that was refused because it could not be written has waited for the database already.
         """
         if deed.unnoted:
             return
-        facts = {
-            "user_id": deed.user.id if deed.user else None,
-            "username": deed.user.username if deed.user else None,
-            "address": actor.address,
-            "action": deed.action.value,
-            "outcome": outcome.value,
-            "reason": reason,
-            "object_kind": deed.action.kind,
-            "object_id": deed.object_id,
-            "object_name": deed.object_name,
-            "request_id": actor.request_id,
-        }
+        line = deed.line(outcome, at=self._clock(), reason=reason)
         try:
-            self._store.add(at=self._clock(), patiently=reason != DatabaseAway.code, **facts)
+            self._store.add(**line, patiently=reason != DatabaseAway.code)
         except DatabaseAway:
-            log.warning("not in the audit log, the app database does not answer: %s", facts)
+            log.warning("not in the audit log, the app database does not answer: %s", line)
 
     def page(self, query: AuditQuery) -> Page[AuditEntry]:
         return self._store.page(query)

@@ -1,7 +1,7 @@
 """Registered databases: who may use which, and opening them."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -18,7 +18,7 @@ from exporter.errors import (
 from exporter.model import Datasource, User
 from exporter.naming import check_name
 from exporter.sources.base import Relation, RelationSummary, Scratch, Source
-from exporter.sources.registry import WRITERS_WAIT, SourceLimits, check_url, describe, open_source
+from exporter.sources.registry import WRITERS_WAIT, SourceLimits, check_url, describe, open_source, proof_of
 from exporter.storage.datasources import DatasourceStore
 from exporter.storage.jobs import JobStore
 from exporter.storage.secrets import Vault
@@ -136,6 +136,10 @@ class DatasourceService:
             raise
         finally:
             source.close()
+
+    def proof(self, datasource: Datasource) -> Hashable | None:
+        """Give what changes whenever the database does; None where only asking it tells. Raises SourceRefused."""
+        return proof_of(datasource.url, self._limits)
 
     def _checked(self, values: DatasourceValues, *, url: str) -> dict[str, Any]:
         check_name("name", values.name)

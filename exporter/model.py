@@ -165,7 +165,8 @@ class Attempt:
 class Job:
     """One export job as its row tells it. `options` are complete; `artifact` is the store's key of the file.
 
-    `artifact_tag` is what the store called the file when it arrived, where the store has such names.
+    `artifact_tag` is what the store called the file when it arrived, where the store has such names. `queue_position`
+    counts the jobs that waited when the row was read, up to this one and itself included; None unless it is pending.
     """
 
     id: str
@@ -200,6 +201,11 @@ class Job:
     completed_at: datetime | None
     stopped_at: datetime | None
     expires_at: datetime | None
+    queue_position: int | None = None
+
+    @property
+    def title(self) -> str:
+        return self.name or self.datasource_name
 
 
 @dataclass(frozen=True, kw_only=True)

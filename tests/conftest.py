@@ -122,6 +122,12 @@ def services(app) -> Services:
 
 
 @pytest.fixture
+def nothing_runs(services) -> None:
+    """Let every job wait; asked for before anybody who sends a request."""
+    services.engine.start(only=frozenset())
+
+
+@pytest.fixture
 def admin(app, services) -> Client:
     return sign_in(app, services, "ada", Role.ADMIN)
 

@@ -25,7 +25,7 @@ bp = Blueprint("audit", __name__)
 )
 def index() -> Response:
     require_admin()
-    page = services().audit.page(AuditQuery(**load(AuditListSchema(), query_arguments())))
+    page = services().audit.page(AuditQuery(**load(AuditListSchema, query_arguments())))
     return answer(
         "Audit log retrieved successfully",
         {"entries": [audit_document(entry) for entry in page.items], "pagination": pagination(page)},

@@ -24,7 +24,8 @@ def audited(action: Action) -> Callable[[View], View]:
                 g.deed = deed
                 deed.object_id = next((value for value in ids.values() if _is_id(value)), None)
                 response = view(**ids)
-                deed.unnoted = request.method == "HEAD" or response.status_code == HTTPStatus.NOT_MODIFIED
+                if request.method == "HEAD" or response.status_code == HTTPStatus.NOT_MODIFIED:
+                    deed.unnoted = True
                 return response
 
         noted.action = action  # type: ignore[attr-defined]
@@ -41,7 +42,7 @@ def action_of(view: Callable[..., Any]) -> Action | None:
 def current_deed() -> Deed:
     """Give the deed of this request, or one that nobody keeps where the view notes none."""
     deed: Deed | None = g.get("deed")
-    return deed if deed is not None else Deed(action=Action.LOG_IN)
+    return deed if deed is not None else Deed(action=Action.LOG_IN, actor=actor())
 
 
 def actor() -> Actor:

@@ -31,7 +31,7 @@ bp = Blueprint("auth", __name__)
 )
 def log_in() -> Response:
     check_site()
-    asked = load(LoginSchema(), json_object())
+    asked = load(LoginSchema, json_object())
     current_deed().user = services().accounts.known(asked["username"])
     user = _signed_in(asked["username"], asked["password"])
     current_deed().about(user.id, user.username)
@@ -75,7 +75,7 @@ def list_tokens() -> Response:
     request_example=examples.TOKEN_REQUEST,
 )
 def create_token() -> Response:
-    asked = load(TokenRequestSchema(), json_object())
+    asked = load(TokenRequestSchema, json_object())
     token, secret = services().accounts.create_token(current_user(), **asked)
     current_deed().about(token.id, token.name)
     location = url_for(".revoke_token", token_id=token.id)

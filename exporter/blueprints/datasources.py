@@ -53,7 +53,7 @@ def index() -> Response:
 )
 def create() -> Response:
     user = require_admin()
-    values = DatasourceValues(**load(DatasourceRequestSchema(), json_object()))
+    values = DatasourceValues(**load(DatasourceRequestSchema, json_object()))
     datasource = services().datasources.register(values)
     current_deed().about(datasource.id, datasource.name)
     location = url_for(".show", datasource_id=datasource.id)
@@ -86,7 +86,7 @@ def show(datasource_id: str) -> Response:
 def update(datasource_id: str) -> Response:
     user = require_admin()
     datasource, _ = _asked(datasource_id)
-    values = DatasourceValues(**load(DatasourceChangeSchema(), json_object()))
+    values = DatasourceValues(**load(DatasourceChangeSchema, json_object()))
     changed = services().datasources.update(datasource, values)
     return answer("Datasource updated successfully", datasource_document(changed, for_admin=user.is_admin))
 
@@ -137,7 +137,7 @@ def tables(datasource_id: str) -> Response:
 )
 def columns(datasource_id: str) -> Response:
     datasource, _ = _asked(datasource_id)
-    asked = load(ColumnsQuerySchema(), query_arguments())
+    asked = load(ColumnsQuerySchema, query_arguments())
     relation = services().datasources.relation(datasource, asked["table"])
     return answer(
         "Columns retrieved successfully",

@@ -68,9 +68,10 @@ def create() -> Response:
     if services().engine.stopping:
         raise Stopping(retry_after=RETRY_AFTER_SECONDS)
     body = json_object()
-    values, faults = read(ExportRequestSchema(), body)
-    job, created = services().jobs.submit(JobRequest(**values), user, key=_client_key(body), faults=faults)
-    _about(job)
+    values, faults = read(ExportRequestSchema, body)
+    job, created = services().jobs.submit(
+        JobRequest(**values), user, key=_client_key(body), faults=faults, deed=current_deed()
+    )
     return answer(
         "Export job created successfully",
         shown(job),
@@ -90,7 +91,7 @@ def create() -> Response:
 )
 def estimate() -> Response:
     user = current_user()
-    values, faults = read(ExportRequestSchema(), json_object())
+    values, faults = read(ExportRequestSchema, json_object())
     checked = services().checker.check(JobRequest(**values), user, faults=faults)
     expected = services().previews.estimate(checked.datasource, checked.configuration)
     return answer("Export estimated successfully", asdict(expected))
@@ -105,7 +106,7 @@ def estimate() -> Response:
     answer_example=examples.JOB_LIST,
 )
 def index() -> Response:
-    asked = load(JobListSchema(), query_arguments())
+    asked = load(JobListSchema, query_arguments())
     page = services().jobs.page(JobQuery(datasource_id=asked.pop("datasource"), **asked), current_user())
     owners = owners_of(page.items)
     return answer(
@@ -125,9 +126,9 @@ def index() -> Response:
     answer_example=examples.JOB_SHOWN,
 )
 def show(job_id: str) -> Response:
-    job = _asked(job_id)
-    attempts = [attempt_document(attempt) for attempt in services().jobs.attempts(job)]
-    response = answer("Export job retrieved successfully", {**shown(job), "attempts": attempts})
+    job, attempts = services().jobs.detail(job_id, current_user())
+    told = {**shown(job), "attempts": [attempt_document(attempt) for attempt in attempts]}
+    response = answer("Export job retrieved successfully", told)
     if job.status in {JobStatus.PENDING, JobStatus.PROCESSING}:
         response.headers["Retry-After"] = str(POLL_AFTER_SECONDS)
     response.headers["Cache-Control"] = "private, no-cache"
@@ -200,12 +201,8 @@ def delete(job_id: str) -> Response:
 
 def _asked(job_id: str) -> Job:
     job = services().jobs.get(job_id, current_user())
-    _about(job)
+    current_deed().about(job.id, job.title)
     return job
-
-
-def _about(job: Job) -> None:
-    current_deed().about(job.id, job.name or job.datasource_name)
 
 
 def _client_key(body: dict[str, Any]) -> ClientKey | None:

@@ -29,7 +29,7 @@ bp = Blueprint("schedules", __name__)
     answer=answers.Schedules,
 )
 def index() -> Response:
-    asked = load(PageSchema(), query_arguments())
+    asked = load(PageSchema, query_arguments())
     page = services().schedules.page(current_user(), number=asked["page"], size=asked["page_size"])
     return answer(
         "Schedules retrieved successfully",
@@ -154,5 +154,5 @@ def _changed(schedule_id: str, body: Mapping[str, Any]) -> Response:
 
 def _asked(body: Mapping[str, Any]) -> tuple[ScheduleValues, dict[str, Any]]:
     """Read what is valid; the faults of the rest are told with those that the service finds."""
-    values, faults = read(ScheduleRequestSchema(), body)
+    values, faults = read(ScheduleRequestSchema, body)
     return ScheduleValues(**{"name": "", "cron": "", "timezone": "", "export": {}, **values}), faults

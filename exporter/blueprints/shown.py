@@ -17,7 +17,6 @@ def shown(job: Job, owners: Mapping[str, str] | None = None) -> dict[str, Any]:
         job,
         owner=names[job.owner_id],
         now=services().clock(),
-        queue_position=services().jobs.queue_position(job),
         download_url=url_for("exports.download", job_id=job.id),
     )
 

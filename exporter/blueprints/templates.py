@@ -32,7 +32,7 @@ CHANGES = (Forbidden, TemplateForbidden, TemplateNotFound, NameTaken)
 )
 def index() -> Response:
     user = current_user()
-    asked = load(TemplateListSchema(), query_arguments())
+    asked = load(TemplateListSchema, query_arguments())
     query = TemplateQuery(
         visible_to=None if user.is_admin else user.id, template_type=asked.pop("type"), **asked
     )
@@ -59,7 +59,7 @@ def index() -> Response:
     answer_example=examples.TEMPLATE_CREATED,
 )
 def create() -> Response:
-    values = _values(load(TemplateRequestSchema(), json_object()))
+    values = _values(load(TemplateRequestSchema, json_object()))
     template = services().templates.create(values, current_user())
     current_deed().about(template.id, template.name)
     location = url_for(".show", template_id=template.id)
@@ -85,7 +85,7 @@ def show(template_id: str) -> Response:
     request_example=examples.TEMPLATE_REPLACEMENT,
 )
 def replace(template_id: str) -> Response:
-    return _change(template_id, TemplateRequestSchema())
+    return _change(template_id, TemplateRequestSchema)
 
 
 @bp.patch("/<template_id>/")
@@ -98,7 +98,7 @@ def replace(template_id: str) -> Response:
     request_example=examples.TEMPLATE_CHANGE,
 )
 def change(template_id: str) -> Response:
-    return _change(template_id, TemplateChangeSchema())
+    return _change(template_id, TemplateChangeSchema)
 
 
 @bp.delete("/<template_id>/")
@@ -110,7 +110,7 @@ def delete(template_id: str) -> Response:
     return answer("Export template deleted successfully")
 
 
-def _change(template_id: str, schema: TemplateRequestSchema) -> Response:
+def _change(template_id: str, schema: type[TemplateRequestSchema]) -> Response:
     user = current_user()
     template = _asked(template_id, user)
     changed = services().templates.change(template, _values(load(schema, json_object())), user)

@@ -35,7 +35,7 @@ bp = Blueprint("webhooks", __name__)
     answer=shapes.Webhooks,
 )
 def index() -> Response:
-    asked = load(PageSchema(), query_arguments())
+    asked = load(PageSchema, query_arguments())
     page = services().webhooks.page(current_user(), number=asked["page"], size=asked["page_size"])
     return answer(
         "Webhooks retrieved successfully",
@@ -134,7 +134,7 @@ def test(webhook_id: str) -> Response:
     refuses=(WebhookNotFound,),
 )
 def deliveries(webhook_id: str) -> Response:
-    asked = load(DeliveryListSchema(), query_arguments())
+    asked = load(DeliveryListSchema, query_arguments())
     webhook = _webhook(webhook_id)
     page = services().webhooks.deliveries(
         webhook, status=asked["status"], number=asked["page"], size=asked["page_size"]
@@ -191,5 +191,5 @@ def _changed(webhook_id: str, body: Mapping[str, Any]) -> Response:
 
 def _asked(body: Mapping[str, Any]) -> tuple[WebhookValues, dict[str, Any]]:
     """Read what is valid; the faults of the rest are told with those that the service finds."""
-    values, faults = read(WebhookRequestSchema(), body)
+    values, faults = read(WebhookRequestSchema, body)
     return WebhookValues(**{"name": "", "url": "", **values}), faults

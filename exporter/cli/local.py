@@ -192,8 +192,7 @@ class LocalBackend:
 
     def submit(self, request: Document) -> Document:
         with deed(self._parts, Action.EXPORT_CREATE, self.user) as done:
-            job, _ = self._parts.jobs.submit(JobRequest(**request), self.user)
-            done.about(job.id, job.name or job.datasource_name)
+            job, _ = self._parts.jobs.submit(JobRequest(**request), self.user, deed=done)
         return self._document(job)
 
     def jobs(self, asked: Mapping[str, str], *, limit: int) -> tuple[list[Document], int]:
@@ -201,9 +200,8 @@ class LocalBackend:
         return [self._document(job) for job in page.items], page.total
 
     def job(self, job_id: str) -> Document:
-        job = self._job(job_id)
-        attempts = [attempt_document(attempt) for attempt in self._parts.jobs.attempts(job)]
-        return {**self._document(job), "attempts": attempts}
+        job, attempts = self._parts.jobs.detail(job_id, self.user)
+        return {**self._document(job), "attempts": [attempt_document(each) for each in attempts]}
 
     def cancel(self, job_id: str) -> Document:
         with self._on_job(Action.EXPORT_CANCEL, job_id) as job:
@@ -254,7 +252,7 @@ class LocalBackend:
     def _on_job(self, action: Action, job_id: str) -> Iterator[Job]:
         with deed(self._parts, action, self.user) as done:
             job = self._job(job_id)
-            done.about(job.id, job.name or job.datasource_name)
+            done.about(job.id, job.title)
             yield job
 
     @contextmanager
@@ -279,7 +277,6 @@ class LocalBackend:
             job,
             owner=self._parts.accounts.usernames({job.owner_id}, asking=self.user)[job.owner_id],
             now=self._parts.clock(),
-            queue_position=self._parts.jobs.queue_position(job),
             download_url=urls.build("exports.download", {"job_id": job.id}),
         )
 

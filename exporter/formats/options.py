@@ -6,6 +6,7 @@ them again gives the same values.
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
@@ -254,7 +255,7 @@ def parse_options(
     What is given comes first, then the preset, the installation's `defaults`, the format's own. A preset is
     shown expanded and keeps its name. Raises Invalid with a sentence per option.
     """
-    schema = entry.options()
+    schema = _made(entry.options)
     try:
         given = schema.load(raw, partial=True)
         preset = presets.PRESETS.get(entry.name, {}).get(given.get("preset", ""), {})
@@ -263,3 +264,9 @@ def parse_options(
     except ValidationError as exc:
         raise Invalid({name: ". ".join(faults) for name, faults in exc.messages_dict.items()}) from exc
     return dict(sorted(complete.items()))
+
+
+@cache
+def _made(schema: type[Schema]) -> Schema:
+    """Make each schema once, for all requests."""
+    return schema()

@@ -15,9 +15,7 @@ ACTIONS: Mapping[JobStatus, tuple[str, ...]] = {
 }
 
 
-def job_document(
-    job: Job, *, owner: str, now: datetime, queue_position: int | None, download_url: str | None
-) -> dict[str, Any]:
+def job_document(job: Job, *, owner: str, now: datetime, download_url: str | None) -> dict[str, Any]:
     """Give every field of the contract; what is not known yet is None. `owner` is the owner's username."""
     rate = _rate(job, now)
     return {
@@ -33,7 +31,7 @@ def job_document(
         "row_count": job.row_count,
         "rows_per_second": rate,
         "eta_seconds": _eta(job, rate),
-        "queue_position": queue_position,
+        "queue_position": job.queue_position,
         "file_size": job.file_size,
         "file_name": job.file_name,
         "checksum": {"algorithm": "sha256", "value": job.checksum} if job.checksum else None,

@@ -7,10 +7,11 @@ from typing import Any
 from exporter.configuration import Configuration, RawConfiguration, merge, parse_configuration
 from exporter.datasources import DatasourceService, relation_of
 from exporter.errors import DatasourceNotFound, ExportFailed, Invalid, QueryFailed, TemplateNotFound
+from exporter.jobs.reflections import Reflections
 from exporter.model import Datasource, Template, User
 from exporter.naming import NAME_RULE, is_name
 from exporter.query import check_filters, compile_query
-from exporter.sources.base import Source
+from exporter.sources.base import Relation, Source
 from exporter.templates import TemplateService, raw_configuration
 
 
@@ -50,6 +51,7 @@ class RequestChecker:
         self._datasources = datasources
         self._templates = templates
         self._option_defaults = option_defaults
+        self._reflections = Reflections()
 
     def check(self, request: JobRequest, user: User, *, faults: Mapping[str, Any] | None = None) -> Checked:
         """Lay the request over its template and check everything.
@@ -106,19 +108,31 @@ class RequestChecker:
     ) -> None:
         """Hold every name against the real columns; faults of shape are told along with them."""
         try:
-            with self._datasources.open(datasource) as source:
-                _check_filters(source, datasource, filters)
+            self._check_filters(datasource, filters)
         except Invalid as exc:
             shape = faults.get("filters")
             faults["filters"] = {**(shape if isinstance(shape, Mapping) else {}), **exc.errors}
         except ExportFailed as exc:
             faults["datasource"] = exc.message
 
+    def _check_filters(self, datasource: Datasource, filters: Mapping[str, Any]) -> None:
+        """Open the datasource, unless its columns are known to be as they were. Raises Invalid or ExportFailed."""
+        table = filters.get("table")
+        table = table if isinstance(table, str) else None
+        asked = (datasource.url, datasource.table, datasource.query, table)
+        proof = self._datasources.proof(datasource)
+        known = self._reflections.known(asked, proof)
+        if known is not None:
+            check_filters(filters, known, dialect=datasource.kind, date_column=datasource.date_column)
+            return
+        with self._datasources.open(datasource) as source:
+            relation = relation_of(source, datasource, table)
+            self._reflections.keep(asked, proof, relation)
+            _plan(source, relation, datasource, filters)
 
-def _check_filters(source: Source, datasource: Datasource, filters: Mapping[str, Any]) -> None:
+
+def _plan(source: Source, relation: Relation, datasource: Datasource, filters: Mapping[str, Any]) -> None:
     """Also let the planner read the values: only the server itself knows an enum's labels. Raises Invalid."""
-    table = filters.get("table")
-    relation = relation_of(source, datasource, table if isinstance(table, str) else None)
     date_column = datasource.date_column
     spec = check_filters(filters, relation, dialect=source.dialect, date_column=date_column)
     compiled = compile_query(spec, relation, dialect=source.dialect, date_column=date_column)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, BinaryIO
 
+from exporter.audit import Deed
 from exporter.errors import (
     ArtifactExpired,
     ArtifactGone,
@@ -17,8 +18,9 @@ from exporter.errors import (
 )
 from exporter.failpoints import reach
 from exporter.jobs.requests import Checked, JobRequest, RequestChecker
-from exporter.model import Attempt, Job, JobStatus, NewJob, Page, User
-from exporter.storage.jobs import IdempotencyKey, JobQuery, JobStore
+from exporter.model import Attempt, AuditOutcome, Job, JobStatus, NewJob, Page, User
+from exporter.storage.intake import IdempotencyKey, Line
+from exporter.storage.jobs import JobQuery, JobStore
 from exporter.storage.room import QueueLimits
 from exporter.storage.staging import Store
 from exporter.storage.transitions import JobTransitions
@@ -76,9 +78,11 @@ class JobService:
         faults: Mapping[str, Any] | None = None,
         job_id: str | None = None,
         schedule_id: str | None = None,
+        deed: Deed | None = None,
     ) -> tuple[Job, bool]:
         """Queue a job, or find the one that `key` or `job_id` created before; say which (True: created).
 
+        With a created one the `deed` is noted, in the same transaction.
         `faults` are those of the request's shape that were found already: all faults are raised at once. Raises
         Invalid, TemplateInactive, DiskLow, QueueFull, UserQueueFull or KeyReused, and then leaves no trace.
         """
@@ -87,12 +91,16 @@ class JobService:
         if key is not None:
             kept = IdempotencyKey(key=key.key, digest=key.digest, not_before=now - KEYS_LIVE)
             if (earlier := self._jobs.remembered(user.id, kept)) is not None:
-                return earlier, False
+                return _found(earlier, deed), False
         checked = self._checker.check(request, user, faults=faults)
         if not self._artifacts.has_room():
             raise DiskLow
         new = _new_job(request, user, checked, schedule_id)
-        job, created = self._jobs.insert(new, now=now, limits=self._limits, key=kept, job_id=job_id)
+        line = _noting(deed, now) if deed is not None else None
+        job, created = self._jobs.insert(
+            new, now=now, limits=self._limits, key=kept, job_id=job_id, line=line
+        )
+        _found(job, deed, noted=created)
         reach("after_submit")
         if created:
             _log(job, f"pending format={job.format}")
@@ -104,15 +112,16 @@ class JobService:
     def get(self, job_id: str, user: User) -> Job:
         """Raise JobNotFound, also for somebody else's."""
         job = self._jobs.get(job_id)
-        if job is None or not (user.is_admin or job.owner_id == user.id):
+        if job is None or not _may_see(job, user):
             raise JobNotFound
         return job
 
-    def attempts(self, job: Job) -> tuple[Attempt, ...]:
-        return self._jobs.attempts(job.id)
-
-    def queue_position(self, job: Job) -> int | None:
-        return self._jobs.queue_position(job)
+    def detail(self, job_id: str, user: User) -> tuple[Job, tuple[Attempt, ...]]:
+        """Give a job with its attempts. Raise JobNotFound, also for somebody else's."""
+        found = self._jobs.with_attempts(job_id)
+        if found is None or not _may_see(found[0], user):
+            raise JobNotFound
+        return found
 
     def page(self, query: JobQuery, user: User) -> Page[Job]:
         """List the user's jobs; an admin's list has everybody's."""
@@ -200,6 +209,22 @@ def _new_job(request: JobRequest, user: User, checked: Checked, schedule_id: str
         options=checked.configuration.options,
         schedule_id=schedule_id,
     )
+
+
+def _noting(deed: Deed, now: datetime) -> Line:
+    return lambda job: replace(deed, object_id=job.id, object_name=job.title).line(AuditOutcome.DONE, at=now)
+
+
+def _found(job: Job, deed: Deed | None, *, noted: bool = False) -> Job:
+    """Say what the deed was about, and whether its line is written."""
+    if deed is not None:
+        deed.about(job.id, job.title)
+        deed.unnoted = noted
+    return job
+
+
+def _may_see(job: Job, user: User) -> bool:
+    return user.is_admin or job.owner_id == user.id
 
 
 def _nobody(*_: object) -> None:

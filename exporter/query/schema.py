@@ -34,7 +34,7 @@ class Aggregates(own.Items):
         super().__init__(fields.Nested(AggregateSchema), **options)
 
     def _item(self, value: Any, index: str) -> list[Aggregate]:
-        data, errors = AggregateSchema().read(value)
+        data, errors = AggregateSchema.made().read(value)
         function, column = data.get("function"), data.get("column")
         if function == Function.COUNT and column == ALL:
             column = None
@@ -111,7 +111,7 @@ def parse_filters(raw: Mapping[str, object]) -> QuerySpec:
 
 def read_filters(raw: Mapping[str, object]) -> tuple[QuerySpec, Faults]:
     """Read what can be read, and gather the faults of the rest."""
-    data, errors = FiltersSchema().read(raw)
+    data, errors = FiltersSchema.made().read(raw)
     faults = Faults()
     faults.include(errors)
     if "columns" in errors:  # its places no longer tell which item is which

@@ -87,7 +87,7 @@ def _group(value: Mapping[str, Any], key: str, place: Place, depth: int) -> list
 
 
 def _condition(value: Any, place: Place) -> Condition:
-    data, errors = ConditionSchema().read(value)
+    data, errors = ConditionSchema.made().read(value)
     operator = Operator(data["operator"]) if "operator" in data else None
     sentence = _value_fault(operator, value) if operator else None
     if sentence:

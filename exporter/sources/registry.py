@@ -1,12 +1,15 @@
 """The kinds of databases there are. A driver is imported when its first source is opened."""
 
+from collections.abc import Hashable
+
 from exporter.errors import SourceRefused
 from exporter.sources.addresses import PostgresqlAddress, SqliteAddress, parse, redact
 from exporter.sources.base import Scratch, Source
 from exporter.sources.limits import SourceLimits
+from exporter.sources.sqlite import files
 from exporter.sources.sqlite.files import WRITERS_WAIT, checked_file
 
-__all__ = ["WRITERS_WAIT", "SourceLimits", "check_url", "describe", "open_source", "redact"]
+__all__ = ["WRITERS_WAIT", "SourceLimits", "check_url", "describe", "open_source", "proof_of", "redact"]
 
 
 def describe(url: str) -> str:
@@ -17,6 +20,15 @@ def describe(url: str) -> str:
 def check_url(url: str, limits: SourceLimits) -> None:
     """Refuse what could not or must not be opened, without opening it. Raises SourceRefused."""
     _checked(url, limits)
+
+
+def proof_of(url: str, limits: SourceLimits) -> Hashable | None:
+    """Give what tells, without opening a source, that nothing in it has changed; None where only asking it tells.
+
+    Raises SourceRefused.
+    """
+    address = parse(url)
+    return files.proof_of(checked_file(address.path, limits)) if isinstance(address, SqliteAddress) else None
 
 
 def open_source(url: str, limits: SourceLimits, scratch: Scratch | None = None) -> Source:

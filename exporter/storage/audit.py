@@ -1,14 +1,17 @@
 """The audit log's rows: added, listed, and removed when they are too old. Nothing here changes one."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, delete, func, insert, select
+from sqlalchemy import Connection, Row, Select, delete, func, insert, select
 
 from exporter.model import Action, AuditEntry, AuditOutcome, Page
 from exporter.storage.database import Database, offset_of
 from exporter.storage.tables import AuditRow
+
+ADD = insert(AuditRow)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,11 +30,11 @@ class AuditStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, *, patiently: bool = True, **values: Any) -> None:
+    def add(self, *, patiently: bool = True, **line: Any) -> None:
         """Write a row; `patiently` says whether to wait for another writer. Raises DatabaseAway."""
         opened = self._database.write() if patiently else self._database.write_if_free()
         with opened as connection:
-            connection.execute(insert(AuditRow).values(**values))
+            add_line(connection, line)
 
     def page(self, query: AuditQuery) -> Page[AuditEntry]:
         """List the newest first."""
@@ -47,6 +50,11 @@ class AuditStore:
         """Say how many rows were too old."""
         with self._database.write() as connection:
             return connection.execute(delete(AuditRow).where(AuditRow.at < moment)).rowcount
+
+
+def add_line(connection: Connection, line: Mapping[str, Any]) -> None:
+    """Write a row in a transaction that may do something else as well."""
+    connection.execute(ADD, dict(line))
 
 
 def _chosen(statement: Select[Any], query: AuditQuery) -> Select[Any]:

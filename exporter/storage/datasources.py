@@ -5,13 +5,15 @@ from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Row, Select, delete, insert, select, update
+from sqlalchemy import Row, Select, bindparam, delete, insert, select, update
 
 from exporter.errors import NameTaken
 from exporter.model import Datasource
 from exporter.storage.database import Database, IntegrityError
 from exporter.storage.secrets import Vault
 from exporter.storage.tables import DatasourceRow
+
+BY_ID = select(DatasourceRow.__table__).where(DatasourceRow.id == bindparam("datasource_id"))
 
 
 class DatasourceStore:
@@ -33,7 +35,7 @@ class DatasourceStore:
         return self._expect(datasource_id)
 
     def get(self, datasource_id: str) -> Datasource | None:
-        return self._one(select(DatasourceRow.__table__).where(DatasourceRow.id == datasource_id))
+        return self._one(BY_ID, datasource_id=datasource_id)
 
     def named(self, name: str) -> Datasource | None:
         return self._one(select(DatasourceRow.__table__).where(DatasourceRow.name == name))
@@ -70,9 +72,9 @@ class DatasourceStore:
         except IntegrityError:
             raise NameTaken(what="datasource", name=name) from None
 
-    def _one(self, statement: Select[Any]) -> Datasource | None:
+    def _one(self, statement: Select[Any], **values: Any) -> Datasource | None:
         with self._database.read() as connection:
-            row = connection.execute(statement).one_or_none()
+            row = connection.execute(statement, values).one_or_none()
             return self._datasource(row) if row is not None else None
 
     def _sealed(self, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,22 +1,21 @@
 """The jobs' rows: inserting, finding, listing and deleting them. Status changes live in `transitions`."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
-from uuid import uuid4
 
-from sqlalchemy import Row, Select, delete, func, insert, null, select, update
+from sqlalchemy import Select, bindparam, delete, func, null, select, update
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql.elements import ColumnElement
 
-from exporter.errors import KeyReused
-from exporter.model import Attempt, Job, JobStatus, NewJob, Page, Phase
+from exporter.model import Attempt, Job, JobStatus, NewJob, Page
 from exporter.storage.database import Database, IntegrityError, offset_of
-from exporter.storage.room import QueueLimits, check_room
-from exporter.storage.tables import AttemptRow, IdempotencyRow, JobRow, UserRow
-from exporter.storage.transitions import BLANK
+from exporter.storage.intake import Arrival, IdempotencyKey, Line, remembered, take_in
+from exporter.storage.jobrows import ATTEMPTS, BY_ID, job_of, jobs_of
+from exporter.storage.room import QueueLimits
+from exporter.storage.tables import JobRow, UserRow
 
 NEWEST = 5  # jobs that tell how fast the next one will be
 ORDERINGS: Mapping[str, InstrumentedAttribute[Any]] = MappingProxyType(
@@ -32,15 +31,6 @@ ORDERINGS: Mapping[str, InstrumentedAttribute[Any]] = MappingProxyType(
 LISTED = tuple(
     null().label(column.name) if column.name == "receipt" else column for column in JobRow.__table__.columns
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class IdempotencyKey:
-    """A client's key for one request; `digest` tells requests apart, keys older than `not_before` are forgotten."""
-
-    key: str
-    digest: str
-    not_before: datetime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +74,27 @@ class Tally:
     oldest: datetime
 
 
+def _first_of_each(*chosen: ColumnElement[bool]) -> Select[Any]:
+    """Choose the oldest pending job of each user, but for those that are left out."""
+    oldest = (
+        select(JobRow.id, JobRow.queued_at)
+        .where(JobRow.owner_id == UserRow.id, JobRow.status == JobStatus.PENDING.value, NOT_LEFT_OUT, *chosen)
+        .order_by(JobRow.queued_at, JobRow.id)
+        .limit(1)
+    )
+    first_of = [oldest.with_only_columns(each).scalar_subquery() for each in (JobRow.id, JobRow.queued_at)]
+    return select(UserRow.id, *first_of)
+
+
+NOT_LEFT_OUT = JobRow.id.not_in(bindparam("left_out", expanding=True))
+WAITING = _first_of_each()
+RUNNING = (
+    select(JobRow.owner_id, func.count())
+    .where(JobRow.status == JobStatus.PROCESSING.value, NOT_LEFT_OUT)
+    .group_by(JobRow.owner_id)
+)
+
+
 class JobStore:
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -96,73 +107,45 @@ class JobStore:
         limits: QueueLimits,
         key: IdempotencyKey | None = None,
         job_id: str | None = None,
+        line: Line | None = None,
     ) -> tuple[Job, bool]:
         """Create a pending job, or find the one that `key` or `job_id` created before; say which (True: created).
 
-        Raises QueueFull, UserQueueFull or KeyReused, and then leaves no trace.
+        The audit log's `line` of a created one is written in its transaction. Raises QueueFull, UserQueueFull or
+        KeyReused, and then leaves no trace.
         """
+        arrival = Arrival(new=new, now=now, limits=limits, key=key, job_id=job_id, line=line)
         try:
-            return self._insert(new, now=now, limits=limits, key=key, job_id=job_id)
+            return self._take_in(arrival)
         except IntegrityError:
             if key is None and job_id is None:
                 raise
-            # An equal request was a moment earlier.
-            return self._insert(new, now=now, limits=limits, key=key, job_id=job_id)
+            return self._take_in(arrival)  # an equal request was a moment earlier
 
-    def _insert(
-        self,
-        new: NewJob,
-        *,
-        now: datetime,
-        limits: QueueLimits,
-        key: IdempotencyKey | None,
-        job_id: str | None,
-    ) -> tuple[Job, bool]:
+    def _take_in(self, arrival: Arrival) -> tuple[Job, bool]:
         with self._database.write() as connection:
-            if job_id is not None and (known := connection.execute(_by_id(job_id)).one_or_none()) is not None:
-                return _job(known), False
-            if key is not None:
-                connection.execute(_forget_keys(new.owner_id, key))
-                earlier = connection.execute(_remembered(new.owner_id, key.key)).one_or_none()
-                if earlier is not None:
-                    return _same_request(
-                        connection.execute(_by_id(earlier.job_id)).one(), earlier, key
-                    ), False
-            check_room(connection, new.owner_id, limits)
-            job_id = job_id or str(uuid4())
-            values = {**BLANK, **asdict(new), "filters": dict(new.filters), "options": dict(new.options)}
-            times = {"created_at": now, "queued_at": now}
-            connection.execute(
-                insert(JobRow).values(
-                    id=job_id, status=JobStatus.PENDING.value, attempt=0, crashes=0, **values, **times
-                )
-            )
-            if key is not None:
-                remembered = {"key": key.key, "digest": key.digest, "job_id": job_id, "created_at": now}
-                connection.execute(insert(IdempotencyRow).values(user_id=new.owner_id, **remembered))
-            return _job(connection.execute(_by_id(job_id)).one()), True
+            return take_in(connection, arrival)
 
     def remembered(self, user_id: str, key: IdempotencyKey) -> Job | None:
         """Find the job that `key` created before. Raises KeyReused."""
         with self._database.read() as connection:
-            recent = IdempotencyRow.created_at >= key.not_before
-            earlier = connection.execute(_remembered(user_id, key.key).where(recent)).one_or_none()
-            if earlier is None:
-                return None
-            return _same_request(connection.execute(_by_id(earlier.job_id)).one(), earlier, key)
+            return remembered(connection, user_id, key)
 
     def get(self, job_id: str) -> Job | None:
         with self._database.read() as connection:
-            row = connection.execute(_by_id(job_id)).one_or_none()
-            return _job(row) if row is not None else None
+            row = connection.execute(BY_ID, {"job_id": job_id}).one_or_none()
+            return job_of(row) if row is not None else None
 
-    def attempts(self, job_id: str) -> tuple[Attempt, ...]:
-        statement = (
-            select(AttemptRow.__table__).where(AttemptRow.job_id == job_id).order_by(AttemptRow.number)
-        )
+    def with_attempts(self, job_id: str) -> tuple[Job, tuple[Attempt, ...]] | None:
         with self._database.read() as connection:
-            rows = connection.execute(statement).mappings()
-            return tuple(Attempt(**{k: v for k, v in row.items() if k != "job_id"}) for row in rows)
+            row = connection.execute(BY_ID, {"job_id": job_id}).one_or_none()
+            if row is None:
+                return None
+            attempts = connection.execute(ATTEMPTS, {"job_id": job_id}).mappings()
+            return job_of(row), tuple(
+                Attempt(**{name: value for name, value in each.items() if name != "job_id"})
+                for each in attempts
+            )
 
     def page(self, query: JobQuery) -> Page[Job]:
         """List jobs, without their receipts: those may be long, and no list shows them."""
@@ -171,7 +154,7 @@ class JobStore:
         window = ordered.limit(query.page_size).offset(offset_of(query.page, query.page_size))
         with self._database.read() as connection:
             total = connection.execute(_chosen(query, select(func.count()))).scalar_one()
-            items = tuple(_job(row) for row in connection.execute(window))
+            items = jobs_of(connection, connection.execute(window))
         return Page(items=items, number=query.page, size=query.page_size, total=total)
 
     def delete(self, job_id: str) -> Job | None:
@@ -180,7 +163,7 @@ class JobStore:
             idle = JobRow.status != JobStatus.PROCESSING.value
             statement = delete(JobRow).where(JobRow.id == job_id, idle).returning(*JobRow.__table__.columns)
             row = connection.execute(statement).one_or_none()
-            return _job(row) if row is not None else None
+            return job_of(row) if row is not None else None
 
     def waiting(
         self, *, leaving_out: Sequence[str] = (), only: frozenset[str] | None = None
@@ -189,20 +172,9 @@ class JobStore:
 
         One look into the index for each user: what else waits, however many, is not read.
         """
-        chosen = [JobRow.status == JobStatus.PENDING.value, JobRow.id.not_in(leaving_out)]
-        if only is not None:
-            chosen.append(JobRow.id.in_(sorted(only)))
-        oldest = (
-            select(JobRow.id, JobRow.queued_at)
-            .where(JobRow.owner_id == UserRow.id, *chosen)
-            .order_by(JobRow.queued_at, JobRow.id)
-            .limit(1)
-        )
-        first_of = [
-            oldest.with_only_columns(each).scalar_subquery() for each in (JobRow.id, JobRow.queued_at)
-        ]
+        statement = WAITING if only is None else _first_of_each(JobRow.id.in_(sorted(only)))
         with self._database.read() as connection:
-            rows = connection.execute(select(UserRow.id, *first_of))
+            rows = connection.execute(statement, {"left_out": leaving_out})
             return [
                 Waiting(job_id=job, owner_id=owner, queued_at=queued)
                 for owner, job, queued in rows
@@ -210,10 +182,9 @@ class JobStore:
             ]
 
     def running_per_owner(self, *, leaving_out: Sequence[str] = ()) -> dict[str, int]:
-        chosen = (JobRow.status == JobStatus.PROCESSING.value, JobRow.id.not_in(leaving_out))
-        statement = select(JobRow.owner_id, func.count()).where(*chosen).group_by(JobRow.owner_id)
         with self._database.read() as connection:
-            return {row[0]: row[1] for row in connection.execute(statement)}
+            rows = connection.execute(RUNNING, {"left_out": leaving_out})
+            return {row[0]: row[1] for row in rows}
 
     def leases(self) -> list[Lease]:
         """Give the running jobs' leases."""
@@ -235,15 +206,6 @@ class JobStore:
         with self._database.read() as connection:
             rows = connection.execute(statement)
             return {JobStatus(row[0]): Tally(jobs=row[1], oldest=row[2]) for row in rows}
-
-    def queue_position(self, job: Job) -> int | None:
-        """Say how many pending jobs were queued up to this one, itself included; None unless pending."""
-        if job.status is not JobStatus.PENDING:
-            return None
-        earlier = JobRow.queued_at <= job.queued_at
-        statement = select(func.count()).where(JobRow.status == JobStatus.PENDING.value, earlier)
-        with self._database.read() as connection:
-            return connection.execute(statement).scalar_one()
 
     def usual_rate(self, datasource_id: str, format_name: str) -> int | None:
         """Give the rows per second of the datasource's newest completed jobs in that format; None without any."""
@@ -278,12 +240,12 @@ class JobStore:
         """Give completed jobs whose file is due to be removed."""
         due = (JobRow.expires_at <= now, JobRow.artifact.is_not(None))
         with self._database.read() as connection:
-            return [_job(row) for row in connection.execute(select(JobRow.__table__).where(*due))]
+            return [job_of(row) for row in connection.execute(select(JobRow.__table__).where(*due))]
 
     def artifact_gone(self, job_id: str, artifact: str, warning: Mapping[str, Any]) -> None:
         """Note, with a warning, that a completed job's file was lost outside of our hands."""
         with self._database.write() as connection:
-            row = connection.execute(_by_id(job_id)).one_or_none()
+            row = connection.execute(BY_ID, {"job_id": job_id}).one_or_none()
             if row is not None and row.artifact == artifact:
                 values = {"artifact": None, "warnings": [*row.warnings, dict(warning)]}
                 connection.execute(update(JobRow).where(JobRow.id == job_id).values(**values))
@@ -303,18 +265,6 @@ class JobStore:
         )
         with self._database.write() as connection:
             connection.execute(statement.values(stopped_at=now))
-
-
-def _by_id(job_id: str) -> Select[Any]:
-    return select(JobRow.__table__).where(JobRow.id == job_id)
-
-
-def _job(row: Row[Any]) -> Job:
-    values = {name: row._mapping[name] for name in Job.__dataclass_fields__}  # noqa: SLF001 - SQLAlchemy's public name
-    values["status"] = JobStatus(values["status"])
-    values["phase"] = Phase(values["phase"])
-    values["warnings"] = tuple(values["warnings"])
-    return Job(**values)
 
 
 def _chosen(query: JobQuery, base: Select[Any] | None = None) -> Select[Any]:
@@ -343,20 +293,3 @@ def _ordering(ordering: str) -> tuple[Any, ...]:
     if JobRow.__table__.c[name].nullable:
         column = column.nulls_last()
     return column, JobRow.id.desc() if descending else JobRow.id.asc()
-
-
-def _forget_keys(user_id: str, key: IdempotencyKey) -> Any:
-    old = IdempotencyRow.created_at < key.not_before
-    return delete(IdempotencyRow).where(IdempotencyRow.user_id == user_id, old)
-
-
-def _remembered(user_id: str, key: str) -> Select[Any]:
-    return select(IdempotencyRow.__table__).where(
-        IdempotencyRow.user_id == user_id, IdempotencyRow.key == key
-    )
-
-
-def _same_request(row: Row[Any], earlier: Row[Any], key: IdempotencyKey) -> Job:
-    if earlier.digest != key.digest:
-        raise KeyReused
-    return _job(row)

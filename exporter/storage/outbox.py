@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Connection, Select, insert, or_, select
+from sqlalchemy import Connection, bindparam, insert, or_, select
 
 from exporter.model import JobStatus
 from exporter.outbox import JOB_EVENTS, DeliveryStatus, Event, body_of_job
@@ -12,13 +12,30 @@ from exporter.storage.tables import DeliveryRow, JobRow, UserRow, WebhookRow
 
 EVENT_OF = {event.value.removeprefix("job."): event for event in JOB_EVENTS}
 
+# The webhooks of the job's owner that are awake and not narrowed to something else.
+LISTENING = (
+    select(WebhookRow.id, WebhookRow.events)
+    .join(JobRow, JobRow.owner_id == WebhookRow.owner_id)
+    .join(UserRow, UserRow.id == WebhookRow.owner_id)
+    .where(
+        JobRow.id == bindparam("the_job"),
+        WebhookRow.is_active,
+        UserRow.is_active,
+        or_(WebhookRow.schedule_id.is_(None), WebhookRow.schedule_id == JobRow.schedule_id),
+        or_(WebhookRow.template_id.is_(None), WebhookRow.template_id == JobRow.template_id),
+        or_(WebhookRow.datasource_id.is_(None), WebhookRow.datasource_id == JobRow.datasource_id),
+    )
+)
+
 
 def tell(connection: Connection, job_id: str, status: JobStatus, *, now: datetime) -> None:
     """Queue a delivery for each webhook that listens, where this status is an end."""
     event = EVENT_OF.get(status.value)
     if event is None:
         return
-    listening = [row.id for row in connection.execute(_listening(job_id)) if event.value in row.events]
+    listening = [
+        row.id for row in connection.execute(LISTENING, {"the_job": job_id}) if event.value in row.events
+    ]
     if listening:
         job = connection.execute(select(JobRow.__table__).where(JobRow.id == job_id)).mappings().one()
         body = body_of_job(dict(job), event, now=now)
@@ -43,20 +60,3 @@ def new_delivery(
         "created_at": now,
         "ended_at": None,
     }
-
-
-def _listening(job_id: str) -> Select[Any]:
-    """Choose the webhooks of the job's owner that are awake and not narrowed to something else."""
-    return (
-        select(WebhookRow.id, WebhookRow.events)
-        .join(JobRow, JobRow.owner_id == WebhookRow.owner_id)
-        .join(UserRow, UserRow.id == WebhookRow.owner_id)
-        .where(
-            JobRow.id == job_id,
-            WebhookRow.is_active,
-            UserRow.is_active,
-            or_(WebhookRow.schedule_id.is_(None), WebhookRow.schedule_id == JobRow.schedule_id),
-            or_(WebhookRow.template_id.is_(None), WebhookRow.template_id == JobRow.template_id),
-            or_(WebhookRow.datasource_id.is_(None), WebhookRow.datasource_id == JobRow.datasource_id),
-        )
-    )

@@ -2,13 +2,16 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from exporter.errors import QueueFull, UserQueueFull
 from exporter.model import JobStatus
 from exporter.storage.tables import JobRow
 
 RETRY_AFTER_SECONDS = 10
+PENDING = select(func.count(), func.count().filter(JobRow.owner_id == bindparam("owner_id"))).where(
+    JobRow.status == JobStatus.PENDING.value
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,9 +24,7 @@ class QueueLimits:
 
 def check_room(connection: Connection, owner_id: str, limits: QueueLimits, *, counted: int = 0) -> None:
     """Raise QueueFull or UserQueueFull; `counted` of the pending jobs are the ones that ask for room."""
-    own = func.count().filter(JobRow.owner_id == owner_id)
-    pending = select(func.count(), own).where(JobRow.status == JobStatus.PENDING.value)
-    of_all, of_owner = connection.execute(pending).one()
+    of_all, of_owner = connection.execute(PENDING, {"owner_id": owner_id}).one()
     if of_all - counted >= limits.server:
         raise QueueFull(retry_after=RETRY_AFTER_SECONDS)
     if of_owner - counted >= limits.user:

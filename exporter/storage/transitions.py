@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, case, insert, literal, select, update
+from sqlalchemy import BindParameter, Connection, bindparam, case, insert, literal, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from exporter.model import TRANSITIONS, JobStatus, Outcome, Phase
@@ -46,6 +46,35 @@ BLANK: Mapping[str, Any] = {
 }
 
 
+def _move(job_id: str | BindParameter[str], to: JobStatus, **values: Any) -> Any:
+    allowed = [old.value for old, news in TRANSITIONS.items() if to in news]
+    guard: ColumnElement[bool] = JobRow.status.in_(allowed)
+    return update(JobRow).where(JobRow.id == job_id, guard).values(status=to.value, **values)
+
+
+# What every job goes through, built once; END and CLOSE set whatever columns they are given.
+CLAIM = _move(
+    bindparam("the_job"),
+    JobStatus.PROCESSING,
+    phase=Phase.READING,
+    attempt=JobRow.attempt + 1,
+    worker=bindparam("the_worker"),
+    beat=0,
+    started_at=bindparam("now"),
+).returning(JobRow.attempt)
+OPEN = insert(AttemptRow)
+END = update(JobRow).where(
+    JobRow.id == bindparam("the_job"),
+    JobRow.attempt == bindparam("the_attempt"),
+    JobRow.status == JobStatus.PROCESSING.value,
+)
+CLOSE = update(AttemptRow).where(
+    AttemptRow.job_id == bindparam("the_job"),
+    AttemptRow.number == bindparam("the_attempt"),
+    AttemptRow.ended_at.is_(None),
+)
+
+
 class JobTransitions:
     """Moves jobs between statuses. A method that returns False or None changed nothing: another was first."""
 
@@ -54,14 +83,11 @@ class JobTransitions:
 
     def claim(self, job_id: str, *, worker: str, now: datetime) -> int | None:
         """Start the next attempt of a pending job; return its number."""
-        changes = {"phase": Phase.READING, "attempt": JobRow.attempt + 1, "worker": worker, "beat": 0}
+        asked = {"the_job": job_id, "the_worker": worker, "now": now}
         with self._database.write() as connection:
-            statement = _move(job_id, JobStatus.PROCESSING, **changes, started_at=now).returning(
-                JobRow.attempt
-            )
-            number = connection.execute(statement).scalar_one_or_none()
+            number = connection.execute(CLAIM, asked).scalar_one_or_none()
             if number is not None:
-                connection.execute(insert(AttemptRow).values(job_id=job_id, number=number, started_at=now))
+                connection.execute(OPEN, {"job_id": job_id, "number": number, "started_at": now})
             return number
 
     def beat(self, job_id: str, attempt: int, **progress: Any) -> bool:
@@ -118,7 +144,7 @@ class JobTransitions:
             number = connection.execute(statement).scalar_one_or_none()
             if number is not None:
                 _close_attempt(connection, job_id, attempt, ending, rows=row_count)
-                connection.execute(insert(AttemptRow).values(job_id=job_id, number=number, started_at=now))
+                connection.execute(OPEN, {"job_id": job_id, "number": number, "started_at": now})
             return number
 
     def complete(self, job_id: str, attempt: int, outcome: Outcome, *, now: datetime) -> bool:
@@ -238,12 +264,10 @@ class JobTransitions:
     def _end(
         self, job_id: str, attempt: int, to: JobStatus, values: Mapping[str, Any], ending: "_Ending"
     ) -> bool:
-        statement = _move(job_id, to, **values).where(
-            JobRow.attempt == attempt, JobRow.status == JobStatus.PROCESSING.value
-        )
+        changes = {**values, "status": to.value, "the_job": job_id, "the_attempt": attempt}
         with self._database.write() as connection:
-            rows = _rows_so_far(connection, job_id)
-            moved = connection.execute(statement).rowcount == 1
+            rows = _rows_so_far(connection, job_id) if ending.row_count is None else None
+            moved = connection.execute(END, changes).rowcount == 1
             if moved:
                 _close_attempt(connection, job_id, attempt, ending, rows=rows)
                 tell(connection, job_id, to, now=ending.now)
@@ -265,25 +289,19 @@ def _rows_so_far(connection: Connection, job_id: str) -> int | None:
     return connection.execute(select(JobRow.row_count).where(JobRow.id == job_id)).scalar_one_or_none()
 
 
-def _move(job_id: str, to: JobStatus, **values: Any) -> Any:
-    allowed = [old.value for old, news in TRANSITIONS.items() if to in news]
-    guard: ColumnElement[bool] = JobRow.status.in_(allowed)
-    return update(JobRow).where(JobRow.id == job_id, guard).values(status=to.value, **values)
-
-
 def _close_attempt(
     connection: Connection, job_id: str, attempt: int, ending: _Ending, *, rows: int | None
 ) -> None:
     """Write the end of an attempt whose last beat told `rows`."""
-    statement = update(AttemptRow).where(
-        AttemptRow.job_id == job_id, AttemptRow.number == attempt, AttemptRow.ended_at.is_(None)
-    )
     connection.execute(
-        statement.values(
-            outcome=ending.outcome,
-            ended_at=ending.now,
-            error_code=ending.code,
-            error_message=ending.message,
-            row_count=ending.row_count if ending.row_count is not None else rows,
-        )
+        CLOSE,
+        {
+            "the_job": job_id,
+            "the_attempt": attempt,
+            "outcome": ending.outcome,
+            "ended_at": ending.now,
+            "error_code": ending.code,
+            "error_message": ending.message,
+            "row_count": ending.row_count if ending.row_count is not None else rows,
+        },
     )

@@ -1,13 +1,14 @@
 """Users and their API tokens. Only argon2 hashes of passwords and SHA-256 digests of tokens are stored."""
 
 import secrets
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Row, Select, delete, insert, select, update
+from sqlalchemy import Row, Select, bindparam, delete, insert, select, update
 
 from exporter.errors import DatabaseAway, NameTaken
 from exporter.model import Role, Token, User
@@ -16,6 +17,16 @@ from exporter.storage.tables import TokenRow, UserRow
 
 SESSION_KEY_BYTES = 24
 LAST_USE_PRECISION_SECONDS = 60
+
+BY_ID = select(UserRow.__table__).where(UserRow.id == bindparam("user_id"))
+# Built once, for every call with a token asks it; both tables have an id and a time of creation.
+BEARER = (
+    select(
+        *(column.label(f"token_{column.name}") for column in TokenRow.__table__.columns), UserRow.__table__
+    )
+    .join(UserRow, UserRow.id == TokenRow.user_id)
+    .where(TokenRow.digest == bindparam("digest"))
+)
 
 
 class UserStore:
@@ -36,7 +47,7 @@ class UserStore:
         return self.expect(username)
 
     def get(self, user_id: str) -> User | None:
-        return self._one(select(UserRow.__table__).where(UserRow.id == user_id))
+        return self._one(BY_ID, user_id=user_id)
 
     def named(self, username: str) -> User | None:
         return self._one(select(UserRow.__table__).where(UserRow.username == username))
@@ -50,7 +61,7 @@ class UserStore:
     def all(self) -> list[User]:
         with self._database.read() as connection:
             rows = connection.execute(select(UserRow.__table__).order_by(UserRow.username))
-            return [_user(row) for row in rows]
+            return [_user(row) for row in rows.mappings()]
 
     def usernames(self, user_ids: set[str]) -> dict[str, str]:
         statement = select(UserRow.id, UserRow.username).where(UserRow.id.in_(sorted(user_ids)))
@@ -79,9 +90,9 @@ class UserStore:
         with self._database.write() as connection:
             connection.execute(update(UserRow).where(UserRow.id == user_id).values(**values))
 
-    def _one(self, statement: Select[Any]) -> User | None:
+    def _one(self, statement: Select[Any], **values: Any) -> User | None:
         with self._database.read() as connection:
-            row = connection.execute(statement).one_or_none()
+            row = connection.execute(statement, values).mappings().one_or_none()
             return _user(row) if row is not None else None
 
 
@@ -118,10 +129,15 @@ class TokenStore:
             row = connection.execute(_tokens().where(TokenRow.id == token_id)).one_or_none()
             return _token(row) if row is not None else None
 
-    def by_digest(self, digest: str) -> Token | None:
+    def bearer(self, digest: str) -> tuple[Token, User] | None:
+        """Find a token and whose it is."""
         with self._database.read() as connection:
-            row = connection.execute(_tokens().where(TokenRow.digest == digest)).one_or_none()
-            return _token(row) if row is not None else None
+            row = connection.execute(BEARER, {"digest": digest}).one_or_none()
+        if row is None:
+            return None
+        known = row._mapping  # noqa: SLF001 - SQLAlchemy's public name
+        token = {name: known[f"token_{name}"] for name in Token.__dataclass_fields__ if name != "username"}
+        return Token(**token, username=row.username), _user(known)
 
     def delete(self, token_id: str) -> None:
         with self._database.write() as connection:
@@ -143,8 +159,8 @@ def _session_key() -> str:
     return secrets.token_urlsafe(SESSION_KEY_BYTES)
 
 
-def _user(row: Row[Any]) -> User:
-    values = {name: row._mapping[name] for name in User.__dataclass_fields__}  # noqa: SLF001 - SQLAlchemy's public name
+def _user(known: Mapping[Any, Any]) -> User:
+    values = {name: known[name] for name in User.__dataclass_fields__}
     return User(**{**values, "role": Role(values["role"])})
 
 

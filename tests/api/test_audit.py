@@ -250,3 +250,22 @@ def test_every_action_fits_its_column_and_speaks_of_a_kind():
 def test_a_password_is_nowhere_in_it(app, admin, services):
     Client(app.test_client()).post("auth/login/", {"username": PASSWORD, "password": PASSWORD})
     assert PASSWORD not in admin.get("audit/?page_size=100").text
+
+
+def test_a_job_and_its_line_are_made_together_or_not_at_all(services, admin, source, deeds):
+    body = {"datasource": source, "format": "csv", "filters": {"table": "orders"}}
+    made = admin.post("exports/", body).json["data"]["id"]
+    assert [each.object_id for each in services.audit.page(AuditQuery(action="export.create")).items] == [
+        made
+    ]
+    with services.database.write() as connection:
+        connection.execute(text("ALTER TABLE audit_log RENAME TO elsewhere"))
+    try:
+        assert admin.post("exports/", body).status_code == 503
+    finally:
+        with services.database.write() as connection:
+            connection.execute(text("ALTER TABLE elsewhere RENAME TO audit_log"))
+    assert admin.get("exports/").json["data"]["pagination"]["total_count"] == 1
+    assert [deed for deed in deeds() if deed[1] == "export.create"] == [
+        ("ada", "export.create", "done", "shop")
+    ]

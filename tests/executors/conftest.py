@@ -73,7 +73,7 @@ class Bench:
         return self.parts.jobs.get(job_id, self.user).status
 
     def attempts(self, job_id):
-        return len(self.parts.jobs.attempts(self.parts.jobs.get(job_id, self.user)))
+        return len(self.parts.jobs.detail(job_id, self.user)[1])
 
     def cancel(self, job_id):
         self.parts.jobs.cancel(self.parts.jobs.get(job_id, self.user))

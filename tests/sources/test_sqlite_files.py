@@ -9,10 +9,12 @@ from datetime import UTC, datetime
 
 import apsw
 import pytest
+import time_machine
 
 from exporter.errors import NoSuchRelation, SourceBusy, SourceCorrupt, SourceRefused
 from exporter.sources.base import Form
 from exporter.sources.registry import check_url, open_source
+from exporter.sources.sqlite.files import SETTLED_SECONDS, proof_of
 from tests.sources.reading import fill, limits, make_file, open_file, read_table, values, whole
 
 
@@ -256,3 +258,31 @@ def test_a_file_left_half_written_by_a_crash_says_how_to_mend_it(folder):
     assert connection.execute("SELECT * FROM t").fetchall() == kept
     connection.close()
     open_file(path).close()
+
+
+def test_a_file_is_proven_unchanged_only_once_its_time_stamps_have_settled(tmp_path):
+    """Two writes within the grain of a time stamp would look like one."""
+    path = tmp_path / "a.db"
+    path.touch()
+    assert proof_of(path) is None
+    later = path.stat().st_ctime + SETTLED_SECONDS + 1
+    with time_machine.travel(later):
+        proof = proof_of(path)
+        assert proof is not None
+        assert proof_of(path) == proof
+    path.with_name("a.db-wal").touch()
+    with time_machine.travel(later + 60):
+        assert proof_of(path) not in {None, proof}
+
+
+def test_a_file_whose_time_of_change_was_set_by_hand_is_another(tmp_path):
+    path = tmp_path / "a.db"
+    path.touch()
+    kept = path.stat()
+    with time_machine.travel(kept.st_ctime + 60):
+        proof = proof_of(path)
+        while path.stat().st_ctime_ns == kept.st_ctime_ns:  # as long as the file system's clock stands still
+            path.write_bytes(b"")
+        os.utime(path, ns=(kept.st_atime_ns, kept.st_mtime_ns))
+        assert path.stat().st_mtime_ns == kept.st_mtime_ns
+        assert proof_of(path) != proof

@@ -11,7 +11,8 @@ from exporter.errors import KeyReused, QueueFull, UserQueueFull
 from exporter.model import TRANSITIONS, JobStatus, NewJob, Outcome, Role
 from exporter.storage.database import Database, engine_options, prepare_engine
 from exporter.storage.datasources import DatasourceStore
-from exporter.storage.jobs import IdempotencyKey, JobQuery, JobStore
+from exporter.storage.intake import IdempotencyKey
+from exporter.storage.jobs import JobQuery, JobStore
 from exporter.storage.room import QueueLimits
 from exporter.storage.secrets import Vault
 from exporter.storage.tables import Base, JobRow
@@ -125,7 +126,7 @@ def test_an_old_attempt_can_neither_beat_nor_publish_nor_fail(jobs, transitions,
     assert not transitions.fail(job.id, first, code="c", message="m", row_count=0, now=NOW)
     assert transitions.beat(job.id, second, row_count=2)
     assert transitions.complete(job.id, second, OUTCOME, now=NOW)
-    assert [a.outcome for a in jobs.attempts(job.id)] == ["worker_lost", "completed"]
+    assert [a.outcome for a in jobs.with_attempts(job.id)[1]] == ["worker_lost", "completed"]
 
 
 def test_a_job_that_kills_its_worker_each_time_fails_in_the_end(jobs, transitions, job):
@@ -164,7 +165,7 @@ def test_retry_clears_the_past_from_the_job(jobs, transitions, job):
         None,
     )
     assert again.queued_at == later
-    assert jobs.attempts(job.id)[0].error_message == "m"
+    assert jobs.with_attempts(job.id)[1][0].error_message == "m"
 
 
 def test_stopped_is_noted_once_and_only_on_a_cancelled_job(jobs, transitions, job):
@@ -244,7 +245,7 @@ def test_a_running_job_is_not_deleted_and_another_goes_with_its_attempts(jobs, t
     transitions.cancel(job.id, now=NOW)
     assert jobs.delete(job.id).id == job.id
     assert jobs.get(job.id) is None
-    assert jobs.attempts(job.id) == ()
+    assert jobs.with_attempts(job.id) is None
 
 
 def test_search_takes_wildcards_literally(jobs, new):
@@ -260,7 +261,8 @@ def test_the_oldest_job_of_each_user_waits_for_its_turn(jobs, new):
     assert [w.job_id for w in jobs.waiting()] == [first.id]
     assert [w.job_id for w in jobs.waiting(leaving_out=[first.id])] == [second.id]
     assert jobs.waiting(only=frozenset()) == []
-    assert (jobs.queue_position(first), jobs.queue_position(second)) == (1, 2)
+    assert (first.queue_position, second.queue_position) == (1, 2)
+    assert [job.queue_position for job in jobs.page(JobQuery()).items] == [2, 1]
 
 
 def test_a_retry_waits_for_room_like_a_new_job(jobs, transitions, new, job):
@@ -283,7 +285,7 @@ def test_the_rows_of_an_attempt_that_did_not_end_well_stay_in_it(jobs, transitio
             transitions.release(job.id, attempt, now=NOW)
         case _:
             transitions.take_over(job.id, attempt, beat=1, max_attempts=3, message="m", now=NOW)
-    assert jobs.attempts(job.id)[0].row_count == 77
+    assert jobs.with_attempts(job.id)[1][0].row_count == 77
 
 
 def test_a_page_far_past_the_end_is_empty(jobs, job):

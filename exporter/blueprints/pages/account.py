@@ -41,7 +41,7 @@ def create_token() -> Response:
     typed = {name: request.form.get(name, "").strip() for name in ("name", "expires_in_days")}
     days = typed["expires_in_days"]
     asked = {"name": typed["name"], "expires_in_days": int(days) if days.isdecimal() else days or None}
-    values, faults = read(TokenRequestSchema(), asked)
+    values, faults = read(TokenRequestSchema, asked)
     if faults:
         return _account(status=400, faults=faults, typed=typed)
     with deed(Action.TOKEN_CREATE) as done:

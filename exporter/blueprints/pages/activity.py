@@ -40,9 +40,9 @@ WORDS = MappingProxyType(
 def activity() -> Response:
     require_admin()
     given = {name: request.args[name].strip() for name in FILTERS if request.args.get(name, "").strip()}
-    values, faults = read(AuditListSchema(), given)
+    values, faults = read(AuditListSchema, given)
     asked = {name: value for name, value in given.items() if name not in faults}
-    values = read(AuditListSchema(), asked)[0] if faults else values
+    values = read(AuditListSchema, asked)[0] if faults else values
     found = services().audit.page(AuditQuery(**{**values, "page_size": PAGE_SIZE}))
     return page(
         "activity.html",

@@ -101,9 +101,7 @@ def _missing(choices: Choices, frame: Frame) -> dict[str, str]:
 
 def _submitted(asked: JobRequest) -> Job:
     with deed(Action.EXPORT_CREATE) as done:
-        job, _ = services().jobs.submit(asked, current_user())
-        done.about(job.id, job.name or job.datasource_name)
-        return job
+        return services().jobs.submit(asked, current_user(), deed=done)[0]
 
 
 def _save(choices: Choices) -> Response:

@@ -28,7 +28,7 @@ def add_datasource() -> Response:
     require_admin()
     typed: dict[str, Any] = {name: request.form.get(name, "").strip() for name in TEXTS}
     typed |= {name: name in request.form for name in FLAGS}
-    values, faults = read(DatasourceRequestSchema(), {name: v for name, v in typed.items() if v != ""})
+    values, faults = read(DatasourceRequestSchema, {name: v for name, v in typed.items() if v != ""})
     if faults:
         return _datasources(
             status=422, faults={name: _plain(each) for name, each in faults.items()}, typed=typed

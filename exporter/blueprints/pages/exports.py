@@ -48,14 +48,14 @@ def rows() -> Response:
 
 @bp.get("/exports/<job_id>/")
 def show(job_id: str) -> Response:
-    job = _asked(job_id)
-    attempts = [attempt_document(attempt) for attempt in services().jobs.attempts(job)]
+    job, attempts = services().jobs.detail(job_id, current_user())
     try:
         receipt = services().jobs.receipt(job)
     except JobNotCompleted:
         receipt = None
     view = _view(job)
-    return page("export.html", view=view, attempts=attempts, receipt=receipt)
+    told = [attempt_document(attempt) for attempt in attempts]
+    return page("export.html", view=view, attempts=told, receipt=receipt)
 
 
 @bp.post("/exports/<job_id>/cancel/")
@@ -89,9 +89,9 @@ def _list() -> dict[str, Any]:
     """Read the query string leniently: a filter that means nothing is left out, not a fault."""
     user = current_user()
     given = {name: request.args[name].strip() for name in FILTERS if request.args.get(name, "").strip()}
-    values, faults = read(JobListSchema(), given)
+    values, faults = read(JobListSchema, given)
     asked = {name: value for name, value in given.items() if name not in faults}
-    values = read(JobListSchema(), asked)[0] if faults else values
+    values = read(JobListSchema, asked)[0] if faults else values
     query = JobQuery(datasource_id=values.pop("datasource"), **values)
     found = services().jobs.page(query, user)
     owners = services().accounts.usernames({job.owner_id for job in found.items}, asking=user)
@@ -129,7 +129,6 @@ def _view(job: Job, owners: Mapping[str, str] | None = None) -> dict[str, Any]:
     return job_view(
         job,
         now=services().clock(),
-        queue_position=services().jobs.queue_position(job),
         download_url=url_for("exports.download", job_id=job.id),
         owner=owners[job.owner_id],
         own=job.owner_id == current_user().id,
@@ -138,5 +137,5 @@ def _view(job: Job, owners: Mapping[str, str] | None = None) -> dict[str, Any]:
 
 def _asked(job_id: str) -> Job:
     job = services().jobs.get(job_id, current_user())
-    current_deed().about(job.id, job.name or job.datasource_name)
+    current_deed().about(job.id, job.title)
     return job

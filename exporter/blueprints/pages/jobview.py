@@ -23,11 +23,9 @@ ADVICE = MappingProxyType(
 )
 
 
-def job_view(
-    job: Job, *, now: datetime, queue_position: int | None, download_url: str, owner: str, own: bool
-) -> dict[str, Any]:
+def job_view(job: Job, *, now: datetime, download_url: str, owner: str, own: bool) -> dict[str, Any]:
     """Give the API's document of a job, and what a reader is told of it."""
-    told = job_document(job, owner=owner, now=now, queue_position=queue_position, download_url=download_url)
+    told = job_document(job, owner=owner, now=now, download_url=download_url)
     table = job.filters.get("table")
     return {
         **told,

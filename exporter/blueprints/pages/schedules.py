@@ -170,10 +170,10 @@ def _spoken(moment: datetime, timezone: str) -> str:
 
 
 def _schedules(*, status: int = 200, typed: Mapping[str, Any], **values: Any) -> Response:
-    asked, _ = read(PageSchema(), {name: request.args[name] for name in ("page",) if name in request.args})
+    asked, _ = read(PageSchema, {name: request.args[name] for name in ("page",) if name in request.args})
     number = asked.get("page", 1)
     user = current_user()
-    found = services().schedules.page(user, number=number, size=load(PageSchema(), {})["page_size"])
+    found = services().schedules.page(user, number=number, size=load(PageSchema, {})["page_size"])
     return page(
         "schedules.html",
         status=status,

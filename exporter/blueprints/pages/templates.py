@@ -24,9 +24,9 @@ TYPE_WORDS = {"user": "private", "shared": "shared", "system": "of the server"}
 def templates() -> Response:
     user = current_user()
     given = {name: request.args[name].strip() for name in FILTERS if request.args.get(name, "").strip()}
-    values, faults = read(TemplateListSchema(), given)
+    values, faults = read(TemplateListSchema, given)
     asked = {name: value for name, value in given.items() if name not in faults}
-    values = read(TemplateListSchema(), asked)[0] if faults else values
+    values = read(TemplateListSchema, asked)[0] if faults else values
     query = TemplateQuery(
         visible_to=None if user.is_admin else user.id, template_type=values.pop("type"), **values
     )

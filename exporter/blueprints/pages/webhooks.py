@@ -52,8 +52,8 @@ def webhook(webhook_id: str) -> Response:
     """Show what was sent and what waits."""
     found = services().webhooks.get(webhook_id, current_user())
     given = {name: request.args[name] for name in ("status", "page") if request.args.get(name)}
-    asked, faults = read(DeliveryListSchema(), given)
-    asked = load(DeliveryListSchema(), {}) if faults else asked
+    asked, faults = read(DeliveryListSchema, given)
+    asked = load(DeliveryListSchema, {}) if faults else asked
     deliveries = services().webhooks.deliveries(
         found, status=asked["status"], number=asked["page"], size=asked["page_size"]
     )
