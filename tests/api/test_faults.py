@@ -10,6 +10,7 @@ from exporter.errors import ExportFailed
 from exporter.formats.csv import CsvWriter
 from exporter.model import Role
 from exporter.sources.sqlite.reader import SqliteReader
+from exporter.sources.sqlite.tablebatches import TableBatches
 from exporter.sources.sqlite.textreader import TableText
 from exporter.storage.staging import StoreLimits
 from exporter.storage.transitions import JobTransitions
@@ -54,11 +55,15 @@ def test_rows_that_got_lost_on_the_way_fail_the_job(admin, source, services, mon
 
 
 @pytest.mark.parametrize(
-    ("reader", "pieces", "options"),
-    [(TableText, "chunks", {}), (SqliteReader, "batches", {"quoting": "all"})],
+    ("reader", "pieces", "options", "filters"),
+    [
+        (TableText, "chunks", {}, {}),
+        (TableBatches, "batches", {"quoting": "all"}, {}),
+        (SqliteReader, "batches", {"quoting": "all"}, {"limit": 4}),
+    ],
 )
 def test_a_database_that_breaks_off_never_makes_a_short_file(
-    admin, source, services, monkeypatch, reader, pieces, options
+    admin, source, services, monkeypatch, reader, pieces, options, filters
 ):
     whole = getattr(reader, pieces)
 
@@ -67,7 +72,8 @@ def test_a_database_that_breaks_off_never_makes_a_short_file(
         raise ExportFailed("the line went dead")
 
     monkeypatch.setattr(reader, pieces, broken)
-    job = fails(admin, services, body(source, options=options), "export_failed")
+    request = body(source, options=options, filters={"table": "orders", **filters})
+    job = fails(admin, services, request, "export_failed")
     assert job["error_message"] == "the line went dead"
 
 
