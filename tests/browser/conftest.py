@@ -80,7 +80,7 @@ def make_wide(path):
     connection.execute('INSERT INTO "جدول طويل" VALUES (?, 1, ?)', ("فاطمة", "1990-01-01"))
     connection.execute(f'CREATE TABLE "{"long name " * 14}" (n INTEGER)')
     connection.execute(
-        "CREATE TABLE many AS WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 1500000)"
+        "CREATE TABLE many AS WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 4000000)"
         " SELECT n, n * 1.5 AS price, 'text ' || n AS note FROM c"
     )
     connection.close()

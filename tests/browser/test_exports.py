@@ -54,7 +54,7 @@ def test_progress_moves_while_nothing_is_pressed_and_ends_complete(visit):
         }).observe(document.body, {subtree: true, childList: true, attributes: true})"""
     )
     expect(row.locator(".facts").first).to_contain_text("rows/s")
-    expect(row).to_contain_text("Complete · 1,500,000 rows")
+    expect(row).to_contain_text("Complete · 4,000,000 rows")
     between = [value for value in shown if 0 < value < 100]
     assert between == sorted(between)
     assert len(set(between)) > 1
