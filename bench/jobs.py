@@ -37,10 +37,7 @@ def run() -> None:
     if user is None:
         raise SystemExit("the bench's instance has no admin")
     ended = _exported(services, user, request, count)
-    documents = [
-        job_document(job, owner=user.username, now=utc_now(), queue_position=None, download_url=None)
-        for job in ended
-    ]
+    documents = [job_document(job, owner=user.username, now=utc_now(), download_url=None) for job in ended]
     print(
         json.dumps({"jobs": documents, "seconds": _span(ended), "artifacts": [job.artifact for job in ended]})
     )

@@ -46,11 +46,11 @@ def serve(host: str, port: int, threads: int) -> None:
         set_up_schema()
     check_schema()
     _check_store(parts)
+    garbage.spare_what_lives_on()
     parts.engine.start()
     server = _server(parts, host, port, threads)
     if parts.accounts.needs_admin():
         _invite(server, parts)
-    garbage.spare_what_lives_on()
     _serve_until_told(server, parts)
 
 
