@@ -13,6 +13,7 @@ from exporter.errors import ExportFailed, QueryFailed, SourceUnavailable
 from exporter.sources.base import Cells, Form, Kind, RowText
 from exporter.sources.postgresql import parts
 from exporter.sources.postgresql.copyblocks import CopyStream
+from exporter.sources.postgresql.pages import Part
 from exporter.sources.postgresql.session import Session
 from exporter.sources.registry import open_source
 from tests.postgres_server import execute, fresh_role
@@ -465,7 +466,7 @@ def test_small_tables_conditions_and_old_servers_are_read_in_one_stream(filled, 
     source = filled("judged")
     assert len(selects(source, "judged")) > 1
     statement = whole(source.relation("judged"))
-    assert source._parts(statement, b"SELECT 1") == [b"SELECT 1"]
+    assert source._parts(statement, b"SELECT 1") == [Part(select=b"SELECT 1")]
     monkeypatch.setattr(parts, "RANGES", 10**6)
     assert len(selects(source, "judged")) == 1
     monkeypatch.setattr(parts, "RANGES", 0)
