@@ -67,6 +67,7 @@ class PartReader:
             return {"error": _word(exc)}
 
     def _read(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        reach("part_asked")
         job = self._running(asked)
         if asked["version"] != __version__:
             raise PartRefused(reason=f"it is of version {__version__}, and the attempt of {asked['version']}")
