@@ -57,17 +57,16 @@ class AttemptHelpers:
         self._attempt = attempt
         self._login = login
         self._fetched: list[str] = []
-        self._unanswered = 0
+        self._sent: list[Errand] = []
 
     def fetch(self, errand: Errand, wanted: Wanted) -> "FetchedPart | None":
-        self._unanswered += 1
+        self._sent.append(errand)
         answer = self._crew.send(self._spelled(errand), wanted)
         if answer is None:
             return None
         if (reason := answer.get("error")) is not None:
             raise NotFetched(f"{answer.get('worker')}: {reason}", lasting=True)
         part = self._opened(answer, errand.way)
-        self._unanswered -= 1
         self._fetched.append(part.key)
         return part
 
@@ -77,7 +76,7 @@ class AttemptHelpers:
             told = "job %s: %d of its parts came from other workers"
             extra = {"job": self._job_id, "attempt": self._attempt}
             log.info(told, self._job_id, len(self._fetched), extra=extra)
-        if self._unanswered:
+        if len(self._sent) > len(self._fetched):
             begin = f"{self._job_id}-{self._attempt}."
             with suppress(StoreAway):
                 keys = self._crew.artifacts.keys()

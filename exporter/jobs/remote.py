@@ -68,7 +68,12 @@ class Installation(WorkerPlugin):
         readers = min(self.settings.export_readers - 1, len(others))
         if readers < 1:
             return None
-        send = Peers(get_client(), others, read_part).send
+        try:
+            client = get_client()
+        except OSError as exc:
+            logger.warning("the scheduler is not to be had, so this worker reads alone: %s", exc)
+            return None
+        send = Peers(client, others, read_part).send
         return Crew(send, self.place.artifacts, self.settings.secret_key, hands=HANDS * readers)
 
     async def teardown(self, worker: Worker) -> None:

@@ -15,17 +15,17 @@ from exporter.sources.watch import Watch
 DEADLINE_SECONDS = 60
 
 
-@given(size=st.integers(1, 10**13), block=st.sampled_from([8192, 32768]), part=st.integers(1, 10**12))
-def test_parts_follow_each_other_from_the_first_page_and_the_last_has_no_end(size, block, part):
-    part = max(part, size // 1000)
-    parts = cut(b"SELECT 1", size=size + block, block=block, part=part)
+@given(pages=st.integers(1, 10**10), beside=st.integers(0, 10**13), part=st.integers(1, 10**12))
+def test_parts_follow_each_other_from_the_first_page_and_the_last_has_no_end(pages, beside, part):
+    size = pages * 8192 + beside
+    parts = cut(b"SELECT 1", pages=pages, size=size, part=max(part, size // 1000))
     assert parts[0].start == 0
     assert all(before.end == after.start for before, after in pairwise(parts))
     assert [one.end is None for one in parts] == [False] * (len(parts) - 1) + [True]
 
 
 def test_a_part_says_where_its_rows_are():
-    first, last = cut(b"SELECT 1", size=1 << 14, block=8192, part=8192)
+    first, last = cut(b"SELECT 1", pages=2, size=1 << 14, part=8192)
     assert first.sql == b"SELECT 1\nWHERE ctid >= '(0,0)' AND ctid < '(1,0)'"
     assert last.sql == b"SELECT 1\nWHERE ctid >= '(1,0)'"
     assert Part(select=b"SELECT 1").sql == b"SELECT 1"
@@ -59,7 +59,7 @@ def clock():
 
 
 def ranges(count, clock, seconds=3600.0):
-    parts = cut(b"SELECT 1", size=count * 8192, block=8192, part=8192)
+    parts = cut(b"SELECT 1", pages=count, size=count * 8192, part=8192)
     return parts, Ranges(parts, Watch(seconds), clock)
 
 

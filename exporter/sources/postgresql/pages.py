@@ -23,9 +23,12 @@ class Part:
         return self.select + f"\nWHERE ctid >= '({self.start},0)'{below}".encode()
 
 
-def cut(select: bytes, *, size: int, block: int, part: int) -> list[Part]:
-    """Cut a table of `size` bytes. The last part has no end: the table may have grown since."""
-    places = range(0, size // block, max(1, part // block))
+def cut(select: bytes, *, pages: int, size: int, part: int) -> list[Part]:
+    """Cut a table of so many pages, which with what lies beside them (TOAST) has `size` bytes, into parts of `part`.
+
+    The last part has no end: the table may have grown since.
+    """
+    places = range(0, pages, max(1, part * pages // size))
     return [
         Part(select=select, start=start, end=end)
         for start, end in zip(places, [*places[1:], None], strict=True)

@@ -31,7 +31,7 @@ PART = 32 << 20  # bytes of a table; sessions take parts in turn, so that none w
 SHARED = 8  # parts of the smallest table of which others read some: below, it is read before they have begun
 RANGES = 140000  # the first server version that seeks a range of ctids
 MEASURE = """
-    SELECT pg_relation_size(c.oid), current_setting('block_size')::int
+    SELECT pg_relation_size(c.oid) / current_setting('block_size')::int, pg_table_size(c.oid)
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
     JOIN pg_catalog.pg_am a ON a.oid = c.relam
     WHERE n.nspname = %s AND c.relname = %s AND c.relkind IN ('r', 'm') AND a.amname = 'heap'
@@ -48,8 +48,10 @@ def parts_of(session: Session, select: bytes, whole: Relation | None) -> list[Pa
     lock = b"SELECT FROM (\n" + select + b"\n) AS whole LIMIT 0"  # for as long as the transaction lives
     session.rows(lock)
     measured = session.rows(MEASURE, [whole.schema, whole.name])
-    size, block = measured[0] if measured else (0, 1)
-    return [Part(select=select)] if size < SMALLEST else cut(select, size=size, block=block, part=PART)
+    pages, size = measured[0] if measured else (0, 0)
+    if not pages or size < SMALLEST:
+        return [Part(select=select)]
+    return cut(select, pages=pages, size=size, part=PART)
 
 
 @dataclass(frozen=True, kw_only=True)
