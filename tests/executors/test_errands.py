@@ -263,6 +263,38 @@ def test_a_part_that_comes_when_the_attempt_is_over_is_removed(work):
     assert [set(answer) for answer in work.colleague.answered] == [{"error"}]
 
 
+def test_an_attempt_whose_snapshot_is_lost_with_its_connection_is_followed_by_another(work, source):
+    """The first part is asked for when the connection is gone that exported the snapshot."""
+    ended = []
+
+    def end(asked):
+        if not ended:
+            ended.append(asked)
+            mine = "application_name = 'exporter' AND datname = current_database()"
+            execute(source, f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {mine}")
+        return asked
+
+    work.colleague.alter = end
+    job = work.export()
+    assert work.ids(job) == WHOLE
+    outcomes = [(attempt.outcome, attempt.error_code) for attempt in work.services.jobs.attempts(job)]
+    assert outcomes == [("failed", "source_unavailable"), ("completed", None)]
+
+
+def test_a_sweep_leaves_the_parts_of_a_running_attempt_alone_and_removes_others(work):
+    def sweep():
+        staged = work.place.artifacts.stage("0b0e3a52-9d7c-4b0f-8b8d-1f6a54a1f0aa-1.0123456789ab")
+        staged.write(b"of nobody")
+        staged.publish()
+        found.append(work.services.sweeper.sweep())
+
+    found = []
+    with doing("part_left", sweep):
+        assert work.ids(work.export()) == WHOLE
+    assert [swept.orphans for swept in found] == [("0b0e3a52-9d7c-4b0f-8b8d-1f6a54a1f0aa-1.0123456789ab",)]
+    assert any("part" in answer for answer in work.colleague.answered)
+
+
 def test_a_part_that_nobody_waits_for_any_more_is_removed_at_the_end(work):
     """What was read here instead comes in too late."""
 
