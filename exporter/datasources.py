@@ -5,7 +5,7 @@ from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from exporter.errors import (
     DatasourceInUse,
@@ -18,10 +18,22 @@ from exporter.errors import (
 from exporter.model import Datasource, User
 from exporter.naming import check_name
 from exporter.sources.base import Relation, RelationSummary, Scratch, Source
-from exporter.sources.registry import WRITERS_WAIT, SourceLimits, check_url, describe, open_source, proof_of
+from exporter.sources.registry import (
+    WRITERS_WAIT,
+    SourceLimits,
+    check_url,
+    describe,
+    open_portion,
+    open_source,
+    proof_of,
+)
+from exporter.sources.sharing import Helpers, Portion
 from exporter.storage.datasources import DatasourceStore
 from exporter.storage.jobs import JobStore
 from exporter.storage.secrets import Vault
+
+if TYPE_CHECKING:
+    from exporter.sources.postgresql.source import PostgresqlSource
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,14 +133,19 @@ class DatasourceService:
 
     @contextmanager
     def open(
-        self, datasource: Datasource, *, timeout: float | None = None, scratch: Scratch | None = None
+        self,
+        datasource: Datasource,
+        *,
+        timeout: float | None = None,
+        scratch: Scratch | None = None,
+        helpers: Helpers | None = None,
     ) -> Iterator[Source]:
         """Open one read-only snapshot, its queries bounded by `timeout` seconds if given. Raises ExportFailed.
 
-        `scratch` is where a copy may be made, if the datasource is to be read from one.
+        `scratch` is where a copy may be made, if the datasource is to be read from one; `helpers` may read parts.
         """
         limits = self._limits if timeout is None else replace(self._limits, statement_timeout=timeout)
-        source = open_source(datasource.url, limits, scratch if datasource.snapshot_copy else None)
+        source = open_source(datasource.url, limits, scratch if datasource.snapshot_copy else None, helpers)
         try:
             yield source
         except ExportFailed:
@@ -140,6 +157,15 @@ class DatasourceService:
     def proof(self, datasource: Datasource) -> Hashable | None:
         """Give what changes whenever the database does; None where only asking it tells. Raises SourceRefused."""
         return proof_of(datasource.url, self._limits)
+
+    @contextmanager
+    def open_portion(self, datasource: Datasource, portion: Portion) -> "Iterator[PostgresqlSource]":
+        """Open what another process exports, for a part of it. Raises ExportFailed."""
+        source = open_portion(datasource.url, self._limits, portion)
+        try:
+            yield source
+        finally:
+            source.close()
 
     def _checked(self, values: DatasourceValues, *, url: str) -> dict[str, Any]:
         check_name("name", values.name)

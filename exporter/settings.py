@@ -60,6 +60,7 @@ class Settings:
     webhook_days: int
     statement_timeout: int
     parallel_reads: int
+    export_readers: int
     max_attempts: int
     lease_seconds: int
     shutdown_grace_seconds: int
@@ -249,6 +250,7 @@ SETTINGS: Mapping[str, tuple[_Parser, _Default]] = {
     "WEBHOOK_DAYS": (_whole(0), lambda _: 30),
     "STATEMENT_TIMEOUT": (_whole(1), lambda _: 3600),
     "PARALLEL_READS": (_whole(1), lambda _: 2),
+    "EXPORT_READERS": (_whole(1), lambda _: 1),
     "MAX_ATTEMPTS": (_whole(1), lambda _: 3),
     "LEASE_SECONDS": (_whole(1), lambda _: 15),
     "SHUTDOWN_GRACE_SECONDS": (_whole(0), lambda _: 30),

@@ -22,6 +22,7 @@ from exporter.version import __version__
 
 TRIAL = b"Can you read what the server wrote?\n"
 MARK_BITS = 63
+NO_ATTEMPT = 0  # a file has the name of a job's attempt, or a store does not take it for one of ours
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +50,7 @@ class Examiner:
     def asking(self) -> Iterator[Question]:
         """Keep what a worker has to find for as long as the block runs. Raises DatabaseAway or a store's error."""
         mark = uuid4().int >> (128 - MARK_BITS)
-        with self._database.marked(mark), self._trial(f"trial-{uuid4()}") as trial:
+        with self._database.marked(mark), self._trial(f"{uuid4()}-{NO_ATTEMPT}") as trial:
             yield Question(mark=mark, trial=trial)
 
     def judge(self, question: Question, answer: Mapping[str, Any]) -> Verdict:

@@ -16,6 +16,7 @@ from datetime import datetime
 from exporter.errors import DatabaseAway, WorkerLost
 from exporter.failpoints import reach
 from exporter.jobs.cancel import CancelToken, Reason
+from exporter.jobs.errands import Crew
 from exporter.jobs.progress import Progress
 from exporter.storage.jobs import JobStore, Lease
 from exporter.storage.transitions import JobTransitions
@@ -29,12 +30,16 @@ JOIN_SECONDS = 5.0  # a beat may wait for the app database, a stop may not
 
 @dataclass(frozen=True, kw_only=True)
 class Running:
-    """One attempt that runs in this process; `began` is of this process's monotonic clock."""
+    """One attempt that runs in this process; `began` is of this process's monotonic clock.
+
+    `crew` are the workers elsewhere that may read parts for it.
+    """
 
     job_id: str
     attempt: int
     token: CancelToken
     progress: Progress
+    crew: Crew | None = None
     began: float = field(default_factory=time.monotonic)
 
 

@@ -9,18 +9,21 @@ import asyncio
 import logging
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from distributed import Status, Worker, WorkerPlugin, get_worker
+from distributed import Status, Worker, WorkerPlugin, get_client, get_worker
 from sqlalchemy import create_engine
 
 from exporter import log
 from exporter.errors import DatabaseAway, ExporterError, StoreAway, WorkerLeaving
 from exporter.figures import Figures
 from exporter.jobs.cancel import Reason
+from exporter.jobs.errands import Crew
 from exporter.jobs.examination import answer, wrong_schema
+from exporter.jobs.executors.crew import Peers
+from exporter.jobs.reading import PartReader
 from exporter.jobs.retention import clear_staging
 from exporter.jobs.workplace import furnish
 from exporter.model import utc_now
@@ -32,6 +35,7 @@ logger = logging.getLogger(__name__)
 NAME = "exporter"
 LET_GO_SECONDS = 5.0  # within the ten that `dask worker` gives its processes at the end
 BUILD_SECONDS = 10.0
+HANDS = 2  # parts that each further reader has at a time: one being read, one that waits for it
 
 _building = threading.Lock()
 
@@ -49,6 +53,26 @@ class Installation(WorkerPlugin):
         with suppress(StoreAway):  # which is told to the server that asks for it
             clear_staging(self.place.jobs, self.place.artifacts)
         self.place.pulse.start()
+        self.reader = PartReader(
+            jobs=self.place.jobs,
+            datasources=self.place.datasources,
+            artifacts=self.place.artifacts,
+            secret_key=self.settings.secret_key,
+            max_rows=self.settings.max_rows,
+        )
+
+    def crew(self, others: Sequence[str]) -> Crew | None:
+        """Give those who may read for an export that runs here; None where there are none, or it reads alone."""
+        readers = min(self.settings.export_readers - 1, len(others))
+        if readers < 1:
+            return None
+        try:
+            client = get_client()
+        except OSError as exc:
+            logger.warning("the scheduler is not to be had, so this worker reads alone: %s", exc)
+            return None
+        send = Peers(client, others, read_part).send
+        return Crew(send, self.place.artifacts, self.settings.secret_key, hands=HANDS * readers)
 
     async def teardown(self, worker: Worker) -> None:
         """Put what runs here back in the queue, for the worker ends."""
@@ -67,12 +91,18 @@ class Installation(WorkerPlugin):
         pulse.stop()
 
 
-def run_job(job_id: str) -> None:
-    """Run the job, if the claim of it succeeds. Raises WorkerLeaving."""
-    worker = get_worker()
-    if worker.status is not Status.running:
-        raise WorkerLeaving
-    _installation(worker).place.runner.run(job_id)
+def run_job(job_id: str, workers: Sequence[str]) -> None:
+    """Run the job, if the claim of it succeeds; the other ones of `workers` may read for it. Raises WorkerLeaving."""
+    worker = _working()
+    installation = _installation(worker)
+    others = [address for address in workers if address != worker.address]
+    installation.place.runner.run(job_id, installation.crew(others))
+
+
+def read_part(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Read a part of an export that another worker runs. Raises WorkerLeaving."""
+    worker = _working()
+    return {"worker": worker.address, **_installation(worker).reader.read(asked)}
 
 
 async def examine(question: Mapping[str, Any], dask_worker: Worker) -> dict[str, Any]:
@@ -88,6 +118,13 @@ def _examine(question: Mapping[str, Any], worker: Worker) -> dict[str, Any]:
         return answer(question, installation.place, installation.settings.secret_key)
     except ExporterError as exc:
         return {"error": exc.line}
+
+
+def _working() -> Worker:
+    worker = get_worker()
+    if worker.status is not Status.running:
+        raise WorkerLeaving
+    return worker
 
 
 def _installation(worker: Worker) -> Installation:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from exporter.failpoints import reach
 from exporter.storage.jobs import JobStore
-from exporter.storage.staging import SCRATCH, Store
+from exporter.storage.staging import Store
 
 log = logging.getLogger(__name__)
 
@@ -22,8 +22,11 @@ class Swept:
 
 
 def orphans(keys: set[str], *, referred: set[str], running: set[str]) -> tuple[str, ...]:
-    """Choose the files without a row. A running attempt's file is not one: its row is about to speak of it."""
-    return tuple(sorted(key for key in keys - referred if key.removesuffix(SCRATCH) not in running))
+    """Choose the files without a row. A running attempt's is none: its row is about to speak of it, or it is a part.
+
+    What an attempt has beside its file has the file's name, a point and more.
+    """
+    return tuple(sorted(key for key in keys - referred if key.partition(".")[0] not in running))
 
 
 def clear_staging(jobs: JobStore, artifacts: Store) -> None:

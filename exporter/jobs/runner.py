@@ -3,13 +3,14 @@
 import logging
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import count
 from typing import TypeVar
 
-from exporter.configuration import Configuration, RawConfiguration, parse_configuration
-from exporter.datasources import DatasourceService, relation_of
+from exporter.configuration import Configuration
+from exporter.datasources import DatasourceService
 from exporter.errors import (
     DatabaseAway,
     DatasourceNotFound,
@@ -22,7 +23,9 @@ from exporter.errors import (
 )
 from exporter.failpoints import reach
 from exporter.formats.options import file_name
+from exporter.jobs.asked import configuration_of, query_of
 from exporter.jobs.cancel import Cancelled, CancelToken, Reason
+from exporter.jobs.errands import Crew
 from exporter.jobs.journal import Journal
 from exporter.jobs.lease import Pulse, Running
 from exporter.jobs.pipeline import Work, Written, write_rows
@@ -30,8 +33,9 @@ from exporter.jobs.progress import Progress
 from exporter.jobs.receipt import make_receipt, warnings_of
 from exporter.jobs.scratch import lent
 from exporter.model import Datasource, Job, Outcome
-from exporter.query import compile_query, expected_rows
+from exporter.query import expected_rows
 from exporter.sources.base import Source
+from exporter.sources.sharing import Helpers
 from exporter.storage.jobs import JobStore
 from exporter.storage.staging import FULL, Finished, Store
 from exporter.storage.transitions import JobTransitions
@@ -85,15 +89,15 @@ class Runner:
         self._rules = rules
         self._clock = clock
 
-    def run(self, job_id: str) -> None:
+    def run(self, job_id: str, crew: Crew | None = None) -> None:
         """Claim the job and bring it to an end; return at once if another was first."""
         try:
-            self._bring_to_an_end(job_id)
+            self._bring_to_an_end(job_id, crew)
         except DatabaseAway:
             told = "job %s is left to be taken over: the app database does not answer"
             log.warning(told, job_id, extra={"job": job_id})
 
-    def _bring_to_an_end(self, job_id: str) -> None:
+    def _bring_to_an_end(self, job_id: str, crew: Crew | None) -> None:
         attempt = self._transitions.claim(job_id, worker=self._worker, now=self._clock())
         reach("after_claim")
         job = self._jobs.get(job_id)
@@ -102,7 +106,9 @@ class Runner:
         delays = backoff()
         delay = 0.0
         while attempt is not None and job is not None:
-            running = Running(job_id=job_id, attempt=attempt, token=CancelToken(), progress=Progress())
+            running = Running(
+                job_id=job_id, attempt=attempt, token=CancelToken(), progress=Progress(), crew=crew
+            )
             with self._pulse.watching(running):
                 attempt = self._run(job, running, delay=delay)
             delay = next(delays)
@@ -128,14 +134,17 @@ class Runner:
 
     def _export(self, job: Job, running: Running) -> Outcome:
         """Write the file and give it its name; the row does not speak of it yet."""
-        raw = RawConfiguration(format=job.format, filters=job.filters, options=job.options)
-        configuration = parse_configuration(raw, defaults={})
+        configuration = configuration_of(job)
         if job.datasource_id is None:
             raise DatasourceNotFound
         datasource = self._datasources.get(job.datasource_id, None)
         started_at = self._clock()
         scratch = lent(self._artifacts, f"{job.id}-{running.attempt}", running.token)
-        with scratch as room, self._datasources.open(datasource, scratch=room) as source:
+        with (
+            scratch as room,
+            _helping(running, datasource) as helpers,
+            self._datasources.open(datasource, scratch=room, helpers=helpers) as source,
+        ):
             running.token.check()
             work = self._work(job, running, configuration, datasource, source)
             written = write_rows(work, running.token, running.progress)
@@ -166,14 +175,7 @@ class Runner:
     ) -> Work:
         """Compile the query against the columns as they are now. Raises Invalid."""
         spec, options, entry = configuration.spec, configuration.options, configuration.entry
-        relation = relation_of(source, datasource, spec.table)
-        compiled = compile_query(
-            spec,
-            relation,
-            dialect=source.dialect,
-            date_column=datasource.date_column,
-            row_cap=self._rules.max_rows,
-        )
+        relation, compiled = query_of(configuration, datasource, source, max_rows=self._rules.max_rows)
         today = self._clock().date()
         return Work(
             source=source,
@@ -288,6 +290,12 @@ class Runner:
                 if time.monotonic() >= deadline:
                     raise
                 time.sleep(LAST_WORD_RETRY_SECONDS)
+
+
+def _helping(running: Running, datasource: Datasource) -> AbstractContextManager[Helpers | None]:
+    if running.crew is None:
+        return nullcontext()
+    return running.crew.helping(running.job_id, running.attempt, datasource.url)
 
 
 def _durable(written: Written, token: CancelToken) -> Finished:

@@ -11,13 +11,23 @@ T = TypeVar("T")
 HELD = 4  # items that wait to be taken; every thread holds one more at the most
 
 
+def _nothing() -> None:
+    """Nobody waits."""
+
+
 class Gathering(Generic[T]):
     """Items of all iterators as they come; one iterator's own stay in order.
 
     What an iterator raises is raised after the items that it gave before. However it ends, `close` leaves no thread.
     """
 
-    def __init__(self, makers: Sequence[Callable[[], Generator[T, None, None]]]) -> None:
+    def __init__(
+        self,
+        makers: Sequence[Callable[[], Generator[T, None, None]]],
+        stopping: Callable[[], None] = _nothing,
+    ) -> None:
+        """Take as `stopping` what lets those go that wait for something else than room."""
+        self._stopping = stopping
         self._waiting: deque[T | BaseException] = deque()
         self._changed = Condition()
         self._stopped = False
@@ -45,6 +55,7 @@ class Gathering(Generic[T]):
             self._stopped = True
             self._waiting.clear()
             self._changed.notify_all()
+        self._stopping()
         for thread in self._threads:
             if thread.ident is not None:
                 thread.join()

@@ -1,15 +1,29 @@
 """The kinds of databases there are. A driver is imported when its first source is opened."""
 
 from collections.abc import Hashable
+from typing import TYPE_CHECKING
 
 from exporter.errors import SourceRefused
 from exporter.sources.addresses import PostgresqlAddress, SqliteAddress, parse, redact
 from exporter.sources.base import Scratch, Source
 from exporter.sources.limits import SourceLimits
+from exporter.sources.sharing import Helpers, Portion
 from exporter.sources.sqlite import files
 from exporter.sources.sqlite.files import WRITERS_WAIT, checked_file
 
-__all__ = ["WRITERS_WAIT", "SourceLimits", "check_url", "describe", "open_source", "proof_of", "redact"]
+if TYPE_CHECKING:
+    from exporter.sources.postgresql.source import PostgresqlSource
+
+__all__ = [
+    "WRITERS_WAIT",
+    "SourceLimits",
+    "check_url",
+    "describe",
+    "open_portion",
+    "open_source",
+    "proof_of",
+    "redact",
+]
 
 
 def describe(url: str) -> str:
@@ -31,10 +45,13 @@ def proof_of(url: str, limits: SourceLimits) -> Hashable | None:
     return files.proof_of(checked_file(address.path, limits)) if isinstance(address, SqliteAddress) else None
 
 
-def open_source(url: str, limits: SourceLimits, scratch: Scratch | None = None) -> Source:
+def open_source(
+    url: str, limits: SourceLimits, scratch: Scratch | None = None, helpers: Helpers | None = None
+) -> Source:
     """Open a database in one read-only transaction. Raises SourceRefused, SourceUnavailable or SourceCorrupt.
 
     With `scratch`, a file whose writers would wait for that transaction is copied there, and the copy opened.
+    `helpers` read parts of a large table of a server, where that can be had.
     """
     address = _checked(url, limits)
     if isinstance(address, SqliteAddress):
@@ -44,7 +61,17 @@ def open_source(url: str, limits: SourceLimits, scratch: Scratch | None = None) 
         return SqliteSource(path, limits) if scratch is None else open_copy(path, limits, scratch)
     from exporter.sources.postgresql.source import PostgresqlSource
 
-    return PostgresqlSource(address, limits)
+    return PostgresqlSource(address, limits, helpers=helpers)
+
+
+def open_portion(url: str, limits: SourceLimits, portion: Portion) -> "PostgresqlSource":
+    """Open a server's database on a snapshot that somebody exported. Raises SourceRefused, SourceUnavailable."""
+    address = _checked(url, limits)
+    if isinstance(address, SqliteAddress):
+        raise SourceRefused(reason="a file has no snapshot to be joined")
+    from exporter.sources.postgresql.source import PostgresqlSource
+
+    return PostgresqlSource(address, limits, portion=portion)
 
 
 def _checked(url: str, limits: SourceLimits) -> SqliteAddress | PostgresqlAddress:

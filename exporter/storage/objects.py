@@ -37,7 +37,9 @@ from exporter.storage.staging import (
 
 log = logging.getLogger(__name__)
 
-OUR_KEY = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}-\d+")  # job and attempt
+OUR_KEY = re.compile(
+    r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}-\d+(\.[0-9a-f]+)?"
+)  # job and attempt, and a part
 YOUNG = timedelta(minutes=10)  # an object without a row is left alone for so long
 UPLOAD_AGAIN_SECONDS = (1.0, 4.0, 15.0)  # waits between tries, beside those that pyarrow makes for each part
 

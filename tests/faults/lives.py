@@ -44,6 +44,7 @@ ENDED = {JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED}
 UNCOUNTED = {"beat"}  # comes with time and not with work
 TRACE, PROMISES, ENVIRON = "trace", "promises", "environ"  # files beside the instance folder
 BUCKET_PLACES = {"before_upload", "upload_part", "uploaded", "after_upload"}  # where the store is one
+PART_PLACES = {"part_asked", "part_piece", "part_written", "part_left"}  # where others read for an export
 
 FAULTS: dict[str, Callable[[], BaseException]] = {
     "full disk": lambda: OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)),

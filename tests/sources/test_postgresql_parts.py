@@ -13,6 +13,7 @@ from exporter.errors import ExportFailed, QueryFailed, SourceUnavailable
 from exporter.sources.base import Cells, Form, Kind, RowText
 from exporter.sources.postgresql import parts
 from exporter.sources.postgresql.copyblocks import CopyStream
+from exporter.sources.postgresql.pages import Part
 from exporter.sources.postgresql.session import Session
 from exporter.sources.registry import open_source
 from tests.postgres_server import execute, fresh_role
@@ -219,9 +220,22 @@ def test_a_table_under_reading_cannot_be_truncated(filled, backend):
 def test_rows_that_came_after_the_table_was_measured_are_read(filled, monkeypatch):
     """The last part has no end, so that a table measured too small loses nothing."""
     source = filled("grown")
-    monkeypatch.setattr(parts, "MEASURE", "SELECT 32768, 8192 WHERE %s <> %s")
+    monkeypatch.setattr(parts, "MEASURE", "SELECT 4, 32768 WHERE %s <> %s")
     assert len(selects(source, "grown")) == 2
     assert len(read_whole(source, "grown", "text")) == ROWS
+
+
+def test_long_values_beside_the_pages_make_parts_of_fewer_pages(connected):
+    """Else a part of a table with long texts would be many times as large as it is meant to be."""
+    source = connected(
+        "CREATE TABLE long_texts(i int, b text)",
+        "ALTER TABLE long_texts ALTER b SET STORAGE EXTERNAL",
+        "INSERT INTO long_texts SELECT i, repeat('x', 16000) FROM generate_series(1, 300) i",
+    )
+    ((pages, size),) = source._session.rows(parts.MEASURE, ["public", "long_texts"])
+    assert size > 300 * 16000 > pages * 8192
+    assert len(selects(source, "long_texts")) == pages
+    assert len(read_whole(source, "long_texts", "csv")) == 300
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -465,7 +479,7 @@ def test_small_tables_conditions_and_old_servers_are_read_in_one_stream(filled, 
     source = filled("judged")
     assert len(selects(source, "judged")) > 1
     statement = whole(source.relation("judged"))
-    assert source._parts(statement, b"SELECT 1") == [b"SELECT 1"]
+    assert source._parts(statement, b"SELECT 1") == [Part(select=b"SELECT 1")]
     monkeypatch.setattr(parts, "RANGES", 10**6)
     assert len(selects(source, "judged")) == 1
     monkeypatch.setattr(parts, "RANGES", 0)

@@ -63,6 +63,7 @@ class Connection:
         future: Awaitable[None] = self._client.submit(
             run_job,
             job_id,
+            list(workers),
             key=f"export-{job_id}-{uuid4().hex[:8]}",
             workers=list(workers),
             allow_other_workers=False,

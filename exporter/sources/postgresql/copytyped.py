@@ -14,6 +14,7 @@ from exporter.sources.base import Column, Notice
 from exporter.sources.postgresql.copyblocks import Block
 from exporter.sources.postgresql.copytext import convert_options, has_escapes, parse, unescaped
 from exporter.sources.postgresql.copyvalues import held
+from exporter.sources.sharing import Lost
 from exporter.sources.types import arrow_type
 
 MESSAGES = {
@@ -22,9 +23,6 @@ MESSAGES = {
     "nan_as_null": "values NaN or Infinity have no value in this type and were written as NULL",
     "time_24_as_null": "times of 24:00 have no value in this type and were written as NULL",
 }
-
-
-Lost = Counter[tuple[int, str]]  # by a column's position and a notice's code
 
 
 def lost_notices(columns: Sequence[Column], counts: Iterable[Lost]) -> tuple[Notice, ...]:

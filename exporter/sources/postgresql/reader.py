@@ -1,5 +1,6 @@
 """One running SELECT on a PostgreSQL source, as record batches."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
@@ -10,8 +11,10 @@ from exporter.sources.base import Column, Form, Notice, SchemaBroken
 from exporter.sources.postgresql.copyblocks import Block
 from exporter.sources.postgresql.copytext import TextParser, convert_options, parse
 from exporter.sources.postgresql.copytyped import TypedParser, lost_notices
-from exporter.sources.postgresql.parts import Rows
+from exporter.sources.postgresql.pages import Part
+from exporter.sources.postgresql.parts import Help, Rows
 from exporter.sources.postgresql.session import Session
+from exporter.sources.sharing import Lost
 
 Parser = TextParser | TypedParser
 
@@ -33,18 +36,21 @@ class PostgresqlReader:
     def __init__(
         self,
         session: Session,
-        parts: Sequence[bytes],
+        parts: Sequence[Part],
         columns: tuple[Column, ...],
         form: Form,
         streams: int = 1,
+        *,
+        shared: Help | None = None,
     ) -> None:
-        """Read all `parts` of a statement, up to `streams` of them at once."""
+        """Read all `parts` of a statement, up to `streams` of them at once, and some by others if these are given."""
         if not columns:
             raise QueryFailed(reason="it has no columns")
         self.columns = columns
         make: Callable[[Sequence[Column]], Parser] = TextParser if form is Form.TEXT else TypedParser
         self._parsers = [make(columns) for _ in range(streams)]
-        self._rows = Rows(session, parts, [partial(self._batch, parser) for parser in self._parsers])
+        conversions = [partial(self._batch, parser) for parser in self._parsers]
+        self._rows = Rows(session, parts, conversions, shared=shared)
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         rows = 0
@@ -57,8 +63,13 @@ class PostgresqlReader:
         finally:
             self.close()
 
+    @property
+    def lost(self) -> Lost:
+        """How many values became NULL; final once `batches` is exhausted."""
+        return sum([*(parser.lost for parser in self._parsers), *self._rows.lost], Counter())
+
     def notices(self) -> tuple[Notice, ...]:
-        return lost_notices(self.columns, [parser.lost for parser in self._parsers])
+        return lost_notices(self.columns, [self.lost])
 
     def close(self) -> None:
         self._rows.close()

@@ -16,6 +16,7 @@ from exporter.errors import QueryFailed, SourceUnavailable
 from exporter.sources.addresses import PostgresqlAddress
 from exporter.sources.limits import SourceLimits
 from exporter.sources.postgresql.failures import connecting, running
+from exporter.sources.sharing import Portion
 from exporter.sources.watch import Watch
 
 CANCEL_TIMEOUT = 5.0  # seconds
@@ -52,9 +53,14 @@ class Session:
     """
 
     def __init__(
-        self, address: PostgresqlAddress, limits: SourceLimits, *, host: "Session | None" = None
+        self,
+        address: PostgresqlAddress,
+        limits: SourceLimits,
+        *,
+        host: "Session | None" = None,
+        portion: Portion | None = None,
     ) -> None:
-        """Open a session, one beside `host` on its snapshot and under its watch."""
+        """Open a session, one beside `host` on its snapshot and under its watch, or on a portion's snapshot."""
         self._address = address
         self._limits = limits
         self._shared: str | None = None  # the name of the snapshot, while others may join
@@ -67,18 +73,18 @@ class Session:
         except psycopg.Error as exc:
             raise connecting(exc) from None
         try:
-            self._begin(limits, host)
+            self._begin(limits, host, portion)
         except BaseException:
             self.close()
             raise
         self._is_ready = True
 
-    def _begin(self, limits: SourceLimits, host: "Session | None") -> None:
+    def _begin(self, limits: SourceLimits, host: "Session | None", portion: Portion | None) -> None:
         """Set the session up in the transaction's first statement, which also takes its snapshot."""
         self.connection.isolation_level = IsolationLevel.REPEATABLE_READ
         self.connection.read_only = True
-        if host:
-            name = host.welcome(self)
+        name = host.welcome(self) if host else portion.snapshot if portion else None
+        if name is not None:
             with self.failures():
                 self.connection.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(name))
         settings = SETTINGS | _timeouts(limits)
@@ -91,7 +97,8 @@ class Session:
             ).fetchone()
         self.taken = datetime.now(UTC)
         self.snapshot_id = str(row[0]) if row else None
-        if host and self.snapshot_id != host.snapshot_id:
+        wanted = host or portion
+        if wanted and self.snapshot_id != wanted.snapshot_id:
             raise SourceUnavailable(reason="it gave another snapshot than was asked for")
         self.server_version = self.connection.info.parameter_status("server_version") or ""
         self.warnings = self._warnings()
@@ -109,6 +116,11 @@ class Session:
         with self._closing:
             self._guests = []
             self._shared = row[0] if row else None
+
+    @property
+    def shared(self) -> str:
+        """The snapshot's name for those who join elsewhere; one that is shared no more is found by nobody."""
+        return self._shared or ""
 
     def unshare(self, *, ready: bool = True) -> None:
         """Let nobody join any more, and cut off who did: also, or else only, those that still wait for the server."""

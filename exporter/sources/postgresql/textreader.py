@@ -6,6 +6,7 @@ stands bare, numbers, dates, times and truths, is quoted where the delimiter is 
 """
 
 import csv
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import partial
 from io import StringIO
@@ -15,9 +16,11 @@ import pyarrow as pa
 
 from exporter.sources.base import Cells, Column, Kind, Notice, RowText, TextChunk
 from exporter.sources.postgresql.copyblocks import Block
-from exporter.sources.postgresql.parts import Rows
+from exporter.sources.postgresql.pages import Part
+from exporter.sources.postgresql.parts import Help, Rows
 from exporter.sources.postgresql.reader import Illegible
 from exporter.sources.postgresql.session import Session
+from exporter.sources.sharing import Lost
 
 BARE = frozenset(
     {
@@ -68,17 +71,20 @@ class PostgresqlTextReader:
     def __init__(
         self,
         session: Session,
-        parts: Sequence[bytes],
+        parts: Sequence[Part],
         columns: tuple[Column, ...],
         text: RowText,
         streams: int,
         options: bytes,
+        *,
+        shared: Help | None = None,
     ) -> None:
         """Read all `parts` of a statement, up to `streams` of them at once, under COPY's `options`."""
         self.columns = columns
+        self.lost: Lost = Counter()  # nothing ever is
         self._delimiter = text.before[-1] or ","
         convert = partial(self._chunk, unended=len(text.between))
-        self._rows = Rows(session, parts, [convert] * streams, options)
+        self._rows = Rows(session, parts, [convert] * streams, options, shared)
 
     def chunks(self) -> Iterator[TextChunk]:
         rows = 0
