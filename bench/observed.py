@@ -1,7 +1,7 @@
 """A server that tells what each of its parts has spent: `python -m bench.observed FILE serve …`, a child of the bench.
 
 It is `exporter serve` as it is. At SIGUSR1 it writes to FILE what was spent since it began: processor seconds of each
-kind of thread, statements to the app database and the seconds they took. FILE.held keeps its dispatcher from handing out.
+kind of thread, statements to the app database and the seconds they took. While FILE.held exists, it hands out no job.
 """
 
 import json

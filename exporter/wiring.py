@@ -98,12 +98,12 @@ def build_services(
     cluster = _cluster(settings, place)
     parts = Parts(
         pulse=place.pulse,
-        reaper=_reaper(settings, place),
+        reaper=_reaper(settings, place, figures),
         sweeper=sweeper,
         notices=notices,
         lock=InstanceLock(settings.instance_path) if settings.embedded else NoLock(),
         alone=settings.embedded,
-        make_executor=lambda freed: _executor(settings, place, cluster, freed),
+        make_executor=lambda freed: _executor(settings, place, cluster, figures, freed),
         make_dispatcher=lambda executor, only: Dispatcher(place.jobs, executor, only=only),
         clock=clock,
         tick=scheduler.tick,
@@ -165,10 +165,11 @@ def _accounts(
     return AccountService(users, TokenStore(database), throttle, clock, setup_code=code)
 
 
-def _reaper(settings: Settings, place: Workplace) -> Reaper:
+def _reaper(settings: Settings, place: Workplace, figures: Figures) -> Reaper:
     return Reaper(
         place.jobs,
         place.transitions,
+        figures,
         lease_seconds=settings.lease_seconds,
         max_attempts=settings.max_attempts,
         ours=place.pulse.attempts,
@@ -184,14 +185,18 @@ def _cluster(settings: Settings, place: Workplace) -> Cluster | None:
 
 
 def _executor(
-    settings: Settings, place: Workplace, cluster: Cluster | None, freed: Callable[[], None]
+    settings: Settings,
+    place: Workplace,
+    cluster: Cluster | None,
+    figures: Figures,
+    freed: Callable[[], None],
 ) -> Executor:
     if cluster is None:
         return ThreadExecutor(place.runner.run, settings.workers, freed)
     from exporter.jobs.executors.dask import DaskExecutor
 
     executor = DaskExecutor(
-        cluster, place.jobs, slots=settings.workers, freed=freed, patience=settings.lease_seconds
+        cluster, place.jobs, figures, slots=settings.workers, freed=freed, patience=settings.lease_seconds
     )
     executor.start()
     return executor

@@ -16,6 +16,7 @@ from prometheus_client.metrics_core import (
 from prometheus_client.registry import Collector
 
 from exporter.figures import Counts, Figures, Spreads
+from exporter.jobs.executors.base import Census
 from exporter.model import JobStatus
 from exporter.storage.jobs import JobStore, Tally
 from exporter.version import __version__
@@ -44,12 +45,11 @@ class QueueFigures(Collector):
 
 
 class ProcessFigures(Collector):
-    """What this process has counted since it started."""
+    """What this process has counted since it started, and workers of a cluster told it."""
 
-    def __init__(self, figures: Figures, *, slots: int, busy: int) -> None:
+    def __init__(self, figures: Figures, *, census: Census) -> None:
         self._figures = figures
-        self._slots = slots
-        self._busy = busy
+        self._census = census
 
     def collect(self) -> Iterator[Metric]:
         version = GaugeMetricFamily(
@@ -57,14 +57,22 @@ class ProcessFigures(Collector):
         )
         version.add_metric([__version__], 1)
         yield version
-        yield GaugeMetricFamily("exporter_slots", "Exports that this server runs at once", self._slots)
-        yield GaugeMetricFamily("exporter_slots_busy", "Exports that this server runs now", self._busy)
+        yield from self._places()
         yield from self._exports()
         requests = ("exporter_request_seconds", "Until the answer begins")
         yield _histogram(*requests, self._figures.requests, "method", "route", "status")
         yield _counter(
             "exporter_refusals", "Requests refused, by the error's code", self._figures.refusals, "code"
         )
+
+    def _places(self) -> Iterator[Metric]:
+        census = self._census
+        yield GaugeMetricFamily("exporter_slots", "Exports that can run at once", census.slots)
+        yield GaugeMetricFamily("exporter_slots_busy", "Exports that run now", census.busy)
+        workers = GaugeMetricFamily("exporter_cluster_workers", "Workers of the cluster", labels=["state"])
+        for state in ("fit", "refused", "unexamined"):
+            workers.add_metric([state], getattr(census, state))
+        yield workers
 
     def _exports(self) -> Iterator[Metric]:
         figures = self._figures
@@ -92,10 +100,10 @@ def _histogram(name: str, says: str, spreads: Spreads, *labels: str) -> Metric:
     return family
 
 
-def exposition(store: JobStore, figures: Figures, *, slots: int, busy: int, now: datetime) -> bytes:
+def exposition(store: JobStore, figures: Figures, *, census: Census, now: datetime) -> bytes:
     """Give all figures, with those of the process, in the text format."""
     registry = CollectorRegistry()
     registry.register(QueueFigures(store.tallies(), now=now))
-    registry.register(ProcessFigures(figures, slots=slots, busy=busy))
+    registry.register(ProcessFigures(figures, census=census))
     ProcessCollector(registry=registry)
     return generate_latest(registry)

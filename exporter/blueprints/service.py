@@ -56,8 +56,7 @@ def metrics() -> Response:
     text = exposition(
         JobStore(parts.database),
         parts.figures,
-        slots=parts.settings.workers,
-        busy=parts.engine.busy,
+        census=parts.engine.census(),
         now=parts.clock(),
     )
     return Response(text, content_type=METRICS_TYPE)

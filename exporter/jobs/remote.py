@@ -46,7 +46,8 @@ class Installation(WorkerPlugin):
         self.settings = load_settings(os.environ)
         url = self.settings.database_url
         database = Database(create_engine(url, **engine_options(url)))
-        self.place = furnish(self.settings, database, Figures(), utc_now)
+        self.figures = Figures()
+        self.place = furnish(self.settings, database, self.figures, utc_now)
         log.configure(self.settings.log_format)
         with suppress(StoreAway):  # which is told to the server that asks for it
             clear_staging(self.place.jobs, self.place.artifacts)
@@ -71,12 +72,14 @@ class Installation(WorkerPlugin):
         pulse.stop()
 
 
-def run_job(job_id: str) -> None:
-    """Run the job, if the claim of it succeeds. Raises WorkerLeaving."""
+def run_job(job_id: str) -> dict[str, list[Any]]:
+    """Run the job, if the claim of it succeeds; give what this process has counted. Raises WorkerLeaving."""
     worker = get_worker()
     if worker.status is not Status.running:
         raise WorkerLeaving
-    _installation(worker).place.runner.run(job_id)
+    installation = _installation(worker)
+    installation.place.runner.run(job_id)
+    return installation.figures.take()
 
 
 async def examine(question: Mapping[str, Any], dask_worker: Worker) -> dict[str, Any]:
