@@ -18,7 +18,7 @@ from bench.serving import Client, Refused, Server
 
 WORKERS = (1, 2, 4)
 SHORT_ROWS = 1000
-SHORT, LONG, LEAST_SHORT, LEAST_LONG = 60, 8, 8, 2
+SHORT, LONG, LEAST_SHORT, LEAST_LONG = 60, 4, 8, 2
 READY_SECONDS = 120
 LOOK_SECONDS = 0.1
 MOST_HANDED = "8"

@@ -79,6 +79,7 @@ class DaskExecutor:
         self._roll = Roll()
         self._futures: dict[Handed, Awaitable[Figured]] = {}
         self._following: dict[Handed, asyncio.Task[None]] = {}
+        self._returned: set[str] = set()  # jobs whose tasks ended while the rows were being read
         self._ending: set[Handed] = set()  # their rows have ended, and what they return may be on its way
         self._thread = threading.Thread(target=self._live, name="exporter-cluster", daemon=True)
 
@@ -164,15 +165,19 @@ class DaskExecutor:
             members = self._members = await connection.workers()
             fit = await self._roll.call(connection, members)
             with suppress(DatabaseAway):
-                self._running = frozenset(
-                    lease.job_id for lease in await asyncio.to_thread(self._jobs.leases)
-                )
+                await self._look()
             self._see(fit, self._lacking(members))
             if self._roll.knows(members):
                 self._looked.set()
             with suppress(DatabaseAway):
                 await self._review(connection)
             await self._pause()
+
+    async def _look(self) -> None:
+        """See which jobs run, by their rows."""
+        self._returned.clear()
+        leases = await asyncio.to_thread(self._jobs.leases)
+        self._running = frozenset(lease.job_id for lease in leases) - self._returned
 
     def _lacking(self, members: frozenset[Member]) -> str:
         """Say what it would be if no worker were fit."""
@@ -240,6 +245,8 @@ class DaskExecutor:
             future = self._futures[handed] = self._connection.hand_over(handed.job_id, handed.workers)
             log.info("job %s handed over to the cluster", handed.job_id, extra={"job": handed.job_id})
             self._figures.put(await future or {})
+            self._returned.add(handed.job_id)
+            self._running -= {handed.job_id}  # or its slot would be taken until the next look
         except CancelledError:
             log.warning("job %s was handed over to a scheduler that has gone", handed.job_id)
         except Exception as exc:  # noqa: BLE001 - whatever a worker met; its own log says where
