@@ -1,4 +1,4 @@
-"""What an executor is. Only a job's id travels; what became of it is in its row, never in a future."""
+"""What an executor is. Only a job's id travels; what became of it is in its row, and a future tells figures at most."""
 
 from dataclasses import dataclass
 from typing import Protocol
