@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bench import data, latency, memory, ours, parallel, report, scaling, startup
+from bench import cluster, cost, data, latency, memory, ours, parallel, report, scaling, startup
 from bench.case import Pair, pairs
 from bench.compare import Compared, Comparison, unequal
 from bench.peers.registry import PEERS, Peer
@@ -78,7 +78,9 @@ def _peers(asked: argparse.Namespace) -> Sequence[Peer]:
 
 
 MODES: dict[str, Callable[[argparse.Namespace], int]] = {
+    "cluster": cluster.measure,
     "compare": compare,
+    "cost": cost.measure,
     "memory": memory.measure,
     "latency": latency.measure,
     "parallel": parallel.measure,

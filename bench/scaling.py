@@ -6,12 +6,12 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from bench import child, data, ours, report
+from bench import appdb, child, data, ours, report
 from bench.figures import median, percentile
 
 SERVERS, SLOTS = 4, 50
@@ -32,6 +32,7 @@ class Drained:
     completed: int
     refused: int
     cpu_seconds: float
+    database_cpu_seconds: float = 0.0
     spent: dict[str, list[float]]
 
 
@@ -40,12 +41,13 @@ def measure(asked: argparse.Namespace) -> int:
     with (
         data.opened(asked.data, with_postgres=True) as place,
         place.empty_database() as url,
+        appdb.watching(url) as database,
         ours.installation(asked.data, EXPORTER_DATABASE_URL=url) as installation,
     ):
         installation.datasource(place.place("sqlite", "tiny", asked.scale))
-        found = list(_figures(installation, share))
+        found = list(_figures(installation, database, share))
     header = (
-        "what", "jobs/s", "handed over twice", "cpu ms/job",
+        "what", "jobs/s", "handed over twice", "cpu ms/job", "app database's cpu ms/job",
         *(f"{kind}, ms p50 / p99" for kind in KINDS),
     )  # fmt: skip
     told = f"{SERVERS} servers of {SLOTS} slots, {USERS} users"
@@ -54,12 +56,14 @@ def measure(asked: argparse.Namespace) -> int:
     return 0
 
 
-def _figures(installation: ours.Installation, share: int) -> Iterator[Drained]:
+def _figures(installation: ours.Installation, database: appdb.AppDatabase, share: int) -> Iterator[Drained]:
     for mean in MEANS:
         for queue in QUEUES:
             print(f"{queue // share:,} jobs of {mean:g} s …", file=sys.stderr, flush=True)
             installation.seed(queue // share, users=USERS)
-            yield _drained(installation, queue // share, mean / share, SECONDS / share)
+            before = database.cpu_seconds()
+            drained = _drained(installation, queue // share, mean / share, SECONDS / share)
+            yield replace(drained, database_cpu_seconds=database.cpu_seconds() - before)
 
 
 def _drained(installation: ours.Installation, queue: int, mean: float, seconds: float) -> Drained:
@@ -96,6 +100,7 @@ def _row(each: Drained) -> list[Any]:
         f"{each.completed / each.seconds:.1f}",
         f"{each.refused}",
         f"{each.cpu_seconds / jobs * 1000:.1f}",
+        f"{each.database_cpu_seconds / jobs * 1000:.1f}",
         *(_spread(each.spent.get(kind, [])) for kind in KINDS),
     ]
 

@@ -2,11 +2,14 @@
 
 import http.client
 import json
+import os
 import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,6 +19,9 @@ from bench.ours import Installation
 API = "/data-tools/api/v1/"
 DEADLINE_SECONDS = 120
 LOOK_SECONDS = 0.002
+ASK_SECONDS = 0.05
+HELD = ".held"  # beside the file of `bench.observed`
+OK = 200
 
 
 class Refused(Exception):
@@ -38,6 +44,18 @@ class Client:
         if answer.status not in {200, 201}:
             raise Refused(f"{method} {path}: {answer.status} {content[:200]!r}")
         return json.loads(content)
+
+    def fetch(self, path: str) -> bytes:
+        """Give the bytes of an answer. Raises Refused."""
+        self._connection.request("GET", path, headers=self._headers)
+        answer = self._connection.getresponse()
+        content = answer.read()
+        if answer.status != OK:
+            raise Refused(f"GET {path}: {answer.status}")
+        return content
+
+    def text(self, path: str) -> str:
+        return self.fetch(path).decode()
 
     def timed(self, method: str, path: str, body: object = None) -> float:
         """Say how many milliseconds a call took."""
@@ -64,9 +82,10 @@ class Client:
 
 
 class Server:
-    def __init__(self, address: str, headers: Mapping[str, str]) -> None:
+    def __init__(self, address: str, headers: Mapping[str, str], pid: int) -> None:
         self._address = address
         self._headers = headers
+        self.pid = pid
 
     @contextmanager
     def client(self) -> Iterator[Client]:
@@ -82,18 +101,56 @@ def exporter(installation: Installation, **settings: str) -> Iterator[Server]:
     """Run `exporter serve` on the installation, with an admin's token."""
     token = installation.command("tokens", "create", "bench").strip()
     environ = {**installation.environ, "EXPORTER_SHUTDOWN_GRACE_SECONDS": "0", **settings}
-    with _process(child.module("exporter", "serve", "--port", "0"), environ) as address:
-        yield Server(address, {"Authorization": f"Bearer {token}"})
+    with _process(child.module("exporter", "serve", "--port", "0"), environ) as (address, pid):
+        yield Server(address, {"Authorization": f"Bearer {token}"}, pid)
+
+
+class Observed(Server):
+    """A server that tells what it has spent; see `bench.observed`."""
+
+    def __init__(self, address: str, headers: Mapping[str, str], pid: int, told: Path) -> None:
+        super().__init__(address, headers, pid)
+        self._told = told
+
+    def spent(self) -> dict[str, Any]:
+        """Ask what was spent since the server began."""
+        self._told.unlink(missing_ok=True)
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        while not self._told.exists():
+            if time.monotonic() > deadline:
+                raise Refused("the server does not tell what it has spent")
+            os.kill(self.pid, signal.SIGUSR1)  # again and again: one may find it just about to wait
+            time.sleep(ASK_SECONDS)
+        told: dict[str, Any] = json.loads(self._told.read_text())
+        return told
+
+    def hold(self) -> None:
+        """Have the dispatcher hand out nothing."""
+        self._told.with_suffix(HELD).touch()
+
+    def go_on(self) -> None:
+        self._told.with_suffix(HELD).unlink()
+
+
+@contextmanager
+def observed(installation: Installation, **settings: str) -> Iterator[Observed]:
+    token = installation.command("tokens", "create", "bench").strip()
+    environ = {**installation.environ, "EXPORTER_SHUTDOWN_GRACE_SECONDS": "0", **settings}
+    with TemporaryDirectory() as folder:
+        told = Path(folder) / "told"
+        command = child.module("bench.observed", str(told), "serve", "--port", "0")
+        with _process(command, environ) as (address, pid):
+            yield Observed(address, {"Authorization": f"Bearer {token}"}, pid, told)
 
 
 @contextmanager
 def hello() -> Iterator[Server]:
-    with _process(child.module("bench.peers.hello"), {}) as address:
-        yield Server(address, {})
+    with _process(child.module("bench.peers.hello"), {}) as (address, pid):
+        yield Server(address, {}, pid)
 
 
 @contextmanager
-def _process(command: list[str], environ: Mapping[str, str]) -> Iterator[str]:
+def _process(command: list[str], environ: Mapping[str, str]) -> Iterator[tuple[str, int]]:
     process = subprocess.Popen(
         command,
         env={**child.environment(), **environ},
@@ -105,7 +162,7 @@ def _process(command: list[str], environ: Mapping[str, str]) -> Iterator[str]:
         line = process.stdout.readline() if process.stdout is not None else ""
         if "http://" not in line:
             raise child.ChildFailed(f"{command} did not start")
-        yield urlsplit(line.split()[2]).netloc
+        yield urlsplit(line.split()[2]).netloc, process.pid
     finally:
         process.send_signal(signal.SIGTERM)
         process.communicate()

@@ -2,8 +2,10 @@
 
 import threading
 from bisect import bisect_left
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from itertools import accumulate
+from typing import Any
 
 Labels = tuple[str, ...]
 
@@ -25,6 +27,17 @@ class Counts:
     def items(self) -> list[tuple[Labels, int]]:
         with self._lock:
             return sorted(self._sums.items())
+
+    def take(self) -> list[Any]:
+        """Give what was counted as plain values, and count anew."""
+        with self._lock:
+            taken, self._sums = self._sums, {}
+        return [[list(labels), number] for labels, number in taken.items()]
+
+    def put(self, told: Sequence[Any]) -> None:
+        """Count what another process took."""
+        for labels, number in told:
+            self.add(*labels, by=number)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +64,23 @@ class Spreads:
             buckets[bisect_left(self.bounds, value)] += 1
             self._sums[labels] = self._sums.get(labels, 0.0) + value
 
+    def take(self) -> list[Any]:
+        """Give what was counted as plain values, and count anew."""
+        with self._lock:
+            kept, sums = self._kept, self._sums
+            self._kept, self._sums = {}, {}
+        return [[list(labels), buckets, sums[labels]] for labels, buckets in kept.items()]
+
+    def put(self, told: Sequence[Any]) -> None:
+        """Count what another process took, if it has the same bounds: its version may differ."""
+        with self._lock:
+            for names, theirs, total in told:
+                labels = tuple(names)
+                buckets = self._kept.get(labels, [0] * (len(self.bounds) + 1))
+                if len(theirs) == len(buckets):
+                    self._kept[labels] = [one + other for one, other in zip(buckets, theirs, strict=True)]
+                    self._sums[labels] = self._sums.get(labels, 0.0) + total
+
     def items(self) -> list[tuple[Labels, Spread]]:
         with self._lock:
             return [
@@ -70,3 +100,11 @@ class Figures:
     failures: Counts = field(default_factory=Counts)  # code of the error
     rows: Counts = field(default_factory=Counts)  # format
     bytes: Counts = field(default_factory=Counts)  # format
+
+    def take(self) -> dict[str, list[Any]]:
+        """Give all of it as plain values, for another process to put among its own, and begin anew."""
+        return {each.name: getattr(self, each.name).take() for each in fields(self)}
+
+    def put(self, told: Mapping[str, Sequence[Any]]) -> None:
+        for each in fields(self):
+            getattr(self, each.name).put(told.get(each.name, ()))

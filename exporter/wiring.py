@@ -87,7 +87,15 @@ def build_services(
     sweeper = Sweeper(place.jobs, place.artifacts, (audit.forget_old, webhooks.forget_old), clock)
     cluster = _cluster(settings, place)
     engine = _engine(
-        settings, place, cluster, notices, sweeper, tick=scheduler.tick, post=sender, clock=clock
+        settings,
+        place,
+        cluster,
+        notices,
+        sweeper,
+        figures=figures,
+        tick=scheduler.tick,
+        post=sender,
+        clock=clock,
     )
     return Services(
         settings=settings,
@@ -141,18 +149,19 @@ def _engine(
     notices: JobNotices,
     sweeper: Sweeper,
     *,
+    figures: Figures,
     tick: Callable[[], None],
     post: Post,
     clock: Callable[[], datetime],
 ) -> Engine:
     parts = Parts(
         pulse=place.pulse,
-        reaper=_reaper(settings, place),
+        reaper=_reaper(settings, place, figures),
         sweeper=sweeper,
         notices=notices,
         lock=InstanceLock(settings.instance_path, settings.database_file) if settings.embedded else NoLock(),
         alone=settings.embedded,
-        make_executor=lambda freed: _executor(settings, place, cluster, freed),
+        make_executor=lambda freed: _executor(settings, place, cluster, figures, freed),
         make_dispatcher=lambda executor, only: Dispatcher(place.jobs, executor, only=only),
         clock=clock,
         tick=tick,
@@ -193,10 +202,11 @@ def _accounts(
     return AccountService(users, TokenStore(database), throttle, clock, setup_code=code)
 
 
-def _reaper(settings: Settings, place: Workplace) -> Reaper:
+def _reaper(settings: Settings, place: Workplace, figures: Figures) -> Reaper:
     return Reaper(
         place.jobs,
         place.transitions,
+        figures,
         lease_seconds=settings.lease_seconds,
         max_attempts=settings.max_attempts,
         ours=place.pulse.attempts,
@@ -212,14 +222,18 @@ def _cluster(settings: Settings, place: Workplace) -> Cluster | None:
 
 
 def _executor(
-    settings: Settings, place: Workplace, cluster: Cluster | None, freed: Callable[[], None]
+    settings: Settings,
+    place: Workplace,
+    cluster: Cluster | None,
+    figures: Figures,
+    freed: Callable[[], None],
 ) -> Executor:
     if cluster is None:
         return ThreadExecutor(place.runner.run, settings.workers, freed)
     from exporter.jobs.executors.dask import DaskExecutor
 
     executor = DaskExecutor(
-        cluster, place.jobs, slots=settings.workers, freed=freed, patience=settings.lease_seconds
+        cluster, place.jobs, figures, slots=settings.workers, freed=freed, patience=settings.lease_seconds
     )
     executor.start()
     return executor

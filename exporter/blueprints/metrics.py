@@ -16,6 +16,7 @@ from prometheus_client.metrics_core import (
 from prometheus_client.registry import Collector
 
 from exporter.figures import Counts, Figures, Spreads
+from exporter.jobs.executors.base import Census
 from exporter.model import JobStatus
 from exporter.outbox import DeliveryStatus
 from exporter.storage.deliveries import DeliveryTally
@@ -66,12 +67,11 @@ class WebhookFigures(Collector):
 
 
 class ProcessFigures(Collector):
-    """What this process has counted since it started."""
+    """What this process has counted since it started, and workers of a cluster told it."""
 
-    def __init__(self, figures: Figures, *, slots: int, busy: int) -> None:
+    def __init__(self, figures: Figures, *, census: Census) -> None:
         self._figures = figures
-        self._slots = slots
-        self._busy = busy
+        self._census = census
 
     def collect(self) -> Iterator[Metric]:
         version = GaugeMetricFamily(
@@ -79,14 +79,22 @@ class ProcessFigures(Collector):
         )
         version.add_metric([__version__], 1)
         yield version
-        yield GaugeMetricFamily("exporter_slots", "Exports that this server runs at once", self._slots)
-        yield GaugeMetricFamily("exporter_slots_busy", "Exports that this server runs now", self._busy)
+        yield from self._places()
         yield from self._exports()
         requests = ("exporter_request_seconds", "Until the answer begins")
         yield _histogram(*requests, self._figures.requests, "method", "route", "status")
         yield _counter(
             "exporter_refusals", "Requests refused, by the error's code", self._figures.refusals, "code"
         )
+
+    def _places(self) -> Iterator[Metric]:
+        census = self._census
+        yield GaugeMetricFamily("exporter_slots", "Exports that can run at once", census.slots)
+        yield GaugeMetricFamily("exporter_slots_busy", "Exports that run now", census.busy)
+        workers = GaugeMetricFamily("exporter_cluster_workers", "Workers of the cluster", labels=["state"])
+        for state in ("fit", "refused", "unexamined"):
+            workers.add_metric([state], getattr(census, state))
+        yield workers
 
     def _exports(self) -> Iterator[Metric]:
         figures = self._figures
@@ -115,12 +123,12 @@ def _histogram(name: str, says: str, spreads: Spreads, *labels: str) -> Metric:
 
 
 def exposition(
-    store: JobStore, deliveries: DeliveryTally, figures: Figures, *, slots: int, busy: int, now: datetime
+    store: JobStore, deliveries: DeliveryTally, figures: Figures, *, census: Census, now: datetime
 ) -> bytes:
     """Give all figures, with those of the process, in the text format."""
     registry = CollectorRegistry()
     registry.register(QueueFigures(store.tallies(), now=now))
     registry.register(WebhookFigures(deliveries, now=now))
-    registry.register(ProcessFigures(figures, slots=slots, busy=busy))
+    registry.register(ProcessFigures(figures, census=census))
     ProcessCollector(registry=registry)
     return generate_latest(registry)

@@ -57,8 +57,7 @@ def metrics() -> Response:
         JobStore(parts.database),
         parts.webhooks.tally(),
         parts.figures,
-        slots=parts.settings.workers,
-        busy=parts.engine.busy,
+        census=parts.engine.census(),
         now=parts.clock(),
     )
     return Response(text, content_type=METRICS_TYPE)

@@ -15,7 +15,7 @@ from typing import Protocol
 from exporter.errors import DatabaseAway, ExporterError, StoreAway
 from exporter.jobs.cancel import Reason
 from exporter.jobs.dispatcher import Dispatcher
-from exporter.jobs.executors.base import Executor
+from exporter.jobs.executors.base import Census, Executor
 from exporter.jobs.lease import Pulse, Reaper
 from exporter.jobs.retention import Sweeper
 from exporter.jobs.service import JobNotices
@@ -156,11 +156,9 @@ class Engine:
     def running(self) -> bool:
         return self._dispatcher is not None and self._dispatcher.alive
 
-    @property
-    def busy(self) -> int:
-        """How many slots of this process have a job."""
+    def census(self) -> Census:
         executor = self._executor
-        return len(executor.running()) if executor is not None else 0
+        return executor.census() if executor is not None else Census()
 
     @property
     def trouble(self) -> str | None:

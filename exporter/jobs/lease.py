@@ -15,6 +15,7 @@ from datetime import datetime
 
 from exporter.errors import DatabaseAway, WorkerLost
 from exporter.failpoints import reach
+from exporter.figures import Figures
 from exporter.jobs.cancel import CancelToken, Reason
 from exporter.jobs.errands import Crew
 from exporter.jobs.progress import Progress
@@ -137,6 +138,7 @@ class Reaper:
         self,
         jobs: JobStore,
         transitions: JobTransitions,
+        figures: Figures,
         *,
         lease_seconds: float,
         max_attempts: int,
@@ -146,6 +148,7 @@ class Reaper:
         """Take as `ours` what tells the attempts that run in this process, which are never lost."""
         self._jobs = jobs
         self._transitions = transitions
+        self._figures = figures
         self._lease_seconds = lease_seconds
         self._max_attempts = max_attempts
         self._ours = ours
@@ -207,6 +210,7 @@ class Reaper:
         )
         reach("after_take_over")
         if status is not None:
+            self._figures.failures.add(WorkerLost.code)
             log.warning(
                 "job %s was taken over from a lost worker: %s",
                 lease.job_id,

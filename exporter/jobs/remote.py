@@ -48,7 +48,8 @@ class Installation(WorkerPlugin):
         self.settings = load_settings(os.environ)
         url = self.settings.database_url
         database = Database(create_engine(url, **engine_options(url)))
-        self.place = furnish(self.settings, database, Figures(), utc_now)
+        self.figures = Figures()
+        self.place = furnish(self.settings, database, self.figures, utc_now)
         log.configure(self.settings.log_format)
         with suppress(StoreAway):  # which is told to the server that asks for it
             clear_staging(self.place.jobs, self.place.artifacts)
@@ -91,12 +92,16 @@ class Installation(WorkerPlugin):
         pulse.stop()
 
 
-def run_job(job_id: str, workers: Sequence[str]) -> None:
-    """Run the job, if the claim of it succeeds; the other ones of `workers` may read for it. Raises WorkerLeaving."""
+def run_job(job_id: str, workers: Sequence[str]) -> dict[str, list[Any]]:
+    """Run the job, if the claim of it succeeds, and give what this process has counted. Raises WorkerLeaving.
+
+    The other ones of `workers` may read for it.
+    """
     worker = _working()
     installation = _installation(worker)
     others = [address for address in workers if address != worker.address]
     installation.place.runner.run(job_id, installation.crew(others))
+    return installation.figures.take()
 
 
 def read_part(asked: Mapping[str, Any]) -> dict[str, Any]:

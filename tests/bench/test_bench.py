@@ -55,7 +55,7 @@ def test_our_jobs_and_a_peer_hold_the_same_rows(data, tmp_path):
         assert f"**{result['pair']}**" in printed
 
 
-@pytest.mark.parametrize("mode", ["startup", "latency", "scaling"])
+@pytest.mark.parametrize("mode", ["startup", "latency", "scaling", "cost", "cluster"])
 def test_the_other_modes_measure_something(mode, data, tmp_path):
     bench(data, tmp_path, mode, "--quick")
     assert json.loads((tmp_path / f"{mode}.json").read_text())["results"]

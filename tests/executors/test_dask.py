@@ -2,6 +2,7 @@
 
 import pytest
 
+from exporter.jobs.executors import dask
 from exporter.model import JobStatus
 from tests.faults.probes import eventually
 
@@ -45,6 +46,19 @@ def test_a_slot_is_taken_by_what_another_server_had_run(bench):
         eventually(lambda: other.free == 2)
     finally:
         other.close(wait=0)
+
+
+def test_a_slot_is_free_as_soon_as_its_job_has_returned(bench, monkeypatch):
+    job_id = bench.job("endless")
+    bench.executor.submit(job_id)
+    runs(bench, job_id)
+    looked, leases = [], bench.executor._jobs.leases
+    monkeypatch.setattr(bench.executor._jobs, "leases", lambda: looked.append(found := leases()) or found)
+    monkeypatch.setattr(dask, "LOOK_SECONDS", 3600)  # no further look puts it right
+    eventually(lambda: looked)
+    assert bench.executor.free == 1
+    end(bench, job_id)
+    eventually(lambda: bench.executor.free == 2)
 
 
 def test_jobs_that_are_handed_over_twice_at_once_run_once(bench):

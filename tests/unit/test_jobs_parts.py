@@ -8,6 +8,7 @@ from queue import Queue
 import pytest
 
 from exporter.errors import DatabaseAway
+from exporter.figures import Figures
 from exporter.jobs.cancel import Cancelled, CancelToken, Reason
 from exporter.jobs.dispatcher import Dispatcher, next_turn
 from exporter.jobs.engine import AlreadyServed, InstanceLock
@@ -17,7 +18,7 @@ from exporter.jobs.lease import Pulse, Reaper, Running
 from exporter.jobs.progress import Progress
 from exporter.jobs.retention import orphans
 from exporter.jobs.runner import backoff
-from exporter.model import Phase
+from exporter.model import JobStatus, Phase
 from exporter.sources.base import RowEstimate
 from exporter.storage.jobs import Lease, Waiting
 
@@ -128,10 +129,13 @@ class Rows:
 
     def take_over(self, job_id, attempt, **facts):
         self.taken.append((job_id, facts["beat"]))
+        return JobStatus.PENDING
 
 
-def make_reaper(rows, monotonic, ours=frozenset):
-    return Reaper(rows, rows, lease_seconds=15, max_attempts=3, ours=ours, monotonic=monotonic)
+def make_reaper(rows, monotonic, ours=frozenset, figures=None):
+    return Reaper(
+        rows, rows, figures or Figures(), lease_seconds=15, max_attempts=3, ours=ours, monotonic=monotonic
+    )
 
 
 def lease(beat):
@@ -154,6 +158,12 @@ def test_a_beat_that_stands_still_for_a_lease_is_taken_over_whatever_the_wall_cl
     moment[0] = 35
     reaper.reap(now=NOW)
     assert rows.taken == [("j", 2)]
+
+
+def test_a_lost_worker_counts_as_a_failed_attempt():
+    figures, rows = Figures(), Rows(lease(1))
+    make_reaper(rows, lambda: 0.0, figures=figures).recover(now=NOW)
+    assert figures.failures.items() == [(("worker_lost",), 1)]
 
 
 def test_time_without_the_app_database_is_nobodys_silence():

@@ -10,6 +10,7 @@ from uuid import uuid4
 from exporter.jobs.examination import Examiner, Verdict, spelled
 
 T = TypeVar("T")
+Figured = Mapping[str, Any] | None  # what a worker counted since it last told; None from an older one
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 10.0  # a worker that is asked first loads what it needs, and reaches for database and store
@@ -51,7 +52,7 @@ class Connection:
             verdict = await self._ask(member.address)
             return verdict if verdict.store_shared else await self._ask(member.address)
 
-    def hand_over(self, job_id: str, workers: Collection[str]) -> Awaitable[None]:
+    def hand_over(self, job_id: str, workers: Collection[str]) -> Awaitable[Figured]:
         """Have the job run on one of the workers, also when this server is gone.
 
         The key is new each time: equal tasks are merged into one. Nothing is tried again but by the job's row.
@@ -60,7 +61,7 @@ class Connection:
 
         from exporter.jobs.remote import run_job
 
-        future: Awaitable[None] = self._client.submit(
+        future: Awaitable[Figured] = self._client.submit(
             run_job,
             job_id,
             list(workers),
@@ -73,7 +74,7 @@ class Connection:
         distributed.fire_and_forget(future)  # type: ignore[no-untyped-call]
         return future
 
-    async def take_back(self, future: Awaitable[None]) -> None:
+    async def take_back(self, future: Awaitable[Figured]) -> None:
         """Have the scheduler forget a job that no worker began. One that was begun goes on."""
         await _soon(self._client.cancel([future], force=True))
 

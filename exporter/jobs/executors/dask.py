@@ -15,8 +15,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from exporter.errors import DatabaseAway, StoreNotShared
-from exporter.jobs.executors.base import PoolClosed
-from exporter.jobs.executors.cluster import Cluster, Connection, Member
+from exporter.figures import Figures
+from exporter.jobs.executors.base import Census, PoolClosed
+from exporter.jobs.executors.cluster import Cluster, Connection, Figured, Member
 from exporter.jobs.executors.roll import ASK_AGAIN_SECONDS, Roll
 from exporter.model import JobStatus
 from exporter.storage.jobs import JobStore
@@ -51,24 +52,35 @@ class DaskExecutor:
     """
 
     def __init__(
-        self, cluster: Cluster, jobs: JobStore, *, slots: int, freed: Callable[[], None], patience: float
+        self,
+        cluster: Cluster,
+        jobs: JobStore,
+        figures: Figures,
+        *,
+        slots: int,
+        freed: Callable[[], None],
+        patience: float,
     ) -> None:
         self._cluster = cluster
         self._jobs = jobs
+        self._figures = figures
         self._slots = slots
         self._freed = freed
         self._patience = patience
         self._lock = threading.Lock()
         self._handed: dict[str, Handed] = {}
         self._fit: frozenset[Member] = frozenset()
+        self._members: frozenset[Member] = frozenset()
         self._running: frozenset[str] = frozenset()  # in all rows, whoever handed them over
         self._trouble: str | None = NOT_YET
         self._told: object = None
         self._closed = False
         self._looked = threading.Event()
         self._roll = Roll()
-        self._futures: dict[Handed, Awaitable[None]] = {}
+        self._futures: dict[Handed, Awaitable[Figured]] = {}
         self._following: dict[Handed, asyncio.Task[None]] = {}
+        self._returned: set[str] = set()  # jobs whose tasks ended while the rows were being read
+        self._ending: set[Handed] = set()  # their rows have ended, and what they return may be on its way
         self._thread = threading.Thread(target=self._live, name="exporter-cluster", daemon=True)
 
     def start(self) -> None:
@@ -91,6 +103,15 @@ class DaskExecutor:
     @property
     def trouble(self) -> str | None:
         return self._trouble
+
+    def census(self) -> Census:
+        """Count all that runs on the cluster, whichever server handed it over."""
+        members, verdicts = self._members, self._roll.verdicts
+        refused = sum(bool(verdicts[member].faults) for member in members if member in verdicts)
+        with self._lock:
+            fit, busy = self._fit & members, len(self._running | self._handed.keys())
+        unexamined = len(members) - len(fit) - refused
+        return Census(slots=_threads(fit), busy=busy, fit=len(fit), refused=refused, unexamined=unexamined)
 
     def submit(self, job_id: str) -> None:
         with self._lock:
@@ -131,6 +152,7 @@ class DaskExecutor:
             except Exception:
                 log.exception("speaking with the Dask scheduler met an unexpected fault; trying again")
             self._roll.hang_up()
+            self._members = frozenset()
             self._see(frozenset(), NO_SCHEDULER)
             for handed in list(self._following):
                 self._drop(handed)
@@ -140,18 +162,22 @@ class DaskExecutor:
     async def _watch(self, connection: Connection) -> None:
         self._connection = connection
         while not self._stop.is_set():
-            members = await connection.workers()
+            members = self._members = await connection.workers()
             fit = await self._roll.call(connection, members)
             with suppress(DatabaseAway):
-                self._running = frozenset(
-                    lease.job_id for lease in await asyncio.to_thread(self._jobs.leases)
-                )
+                await self._look()
             self._see(fit, self._lacking(members))
             if self._roll.knows(members):
                 self._looked.set()
             with suppress(DatabaseAway):
                 await self._review(connection)
             await self._pause()
+
+    async def _look(self) -> None:
+        """See which jobs run, by their rows."""
+        self._returned.clear()
+        leases = await asyncio.to_thread(self._jobs.leases)
+        self._running = frozenset(lease.job_id for lease in leases) - self._returned
 
     def _lacking(self, members: frozenset[Member]) -> str:
         """Say what it would be if no worker were fit."""
@@ -190,6 +216,9 @@ class DaskExecutor:
                 continue
             if job is not None and job.status is JobStatus.PENDING:
                 self._doubt(handed.workers)
+            elif handed not in self._ending:
+                self._ending.add(handed)
+                continue
             await self._take_back(connection, handed)
 
     async def _take_back(self, connection: Connection, handed: Handed) -> None:
@@ -215,7 +244,9 @@ class DaskExecutor:
         try:
             future = self._futures[handed] = self._connection.hand_over(handed.job_id, handed.workers)
             log.info("job %s handed over to the cluster", handed.job_id, extra={"job": handed.job_id})
-            await future
+            self._figures.put(await future or {})
+            self._returned.add(handed.job_id)
+            self._running -= {handed.job_id}  # or its slot would be taken until the next look
         except CancelledError:
             log.warning("job %s was handed over to a scheduler that has gone", handed.job_id)
         except Exception as exc:  # noqa: BLE001 - whatever a worker met; its own log says where
@@ -227,6 +258,7 @@ class DaskExecutor:
 
     def _drop(self, handed: Handed) -> None:
         """Free the slot."""
+        self._ending.discard(handed)
         self._futures.pop(handed, None)
         task = self._following.pop(handed, None)
         if task is not None and task is not asyncio.current_task(self._loop):

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from exporter.jobs.executors.base import PoolClosed
+from exporter.jobs.executors.base import Census, PoolClosed
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +29,9 @@ class ThreadExecutor:
     @property
     def trouble(self) -> None:
         """Threads of this process are always there."""
+
+    def census(self) -> Census:
+        return Census(slots=self._slots, busy=len(self.running()))
 
     def submit(self, job_id: str) -> None:
         with self._change:
