@@ -61,10 +61,11 @@ class TextUnclear(Exception):
 class TextWriter(Writer, Protocol):
     """A writer that also takes rows as its `row_text` describes them, in place of batches."""
 
-    def write_text(self, data: bytes) -> Sequence[int]:
+    def write_text(self, data: bytes, rows: int) -> Sequence[int]:
         """Write whole rows, and give the NULLs of each column, counted from the bytes.
 
-        `rows_in_file` has then grown by the rows that were found. Raises TextUnclear.
+        `rows` are those that the database told. `rows_in_file` has then grown by the rows that were found. Raises
+        TextUnclear.
         """
         ...
 

@@ -28,6 +28,10 @@ def row_tags(data: Any) -> int:
     return found
 
 
+def newlines(units: Units) -> int:
+    return sum(int(np.count_nonzero(part == _NEWLINE)) for _, part in segments(units))
+
+
 class QuotedLines:
     """Counts newlines outside double quotes, across any cutting of the bytes."""
 

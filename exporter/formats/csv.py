@@ -83,8 +83,8 @@ class CsvWriter:
                 raise self._unwritable(exc, rows, piece) from exc
             self._rows_before += piece.num_rows
 
-    def write_text(self, data: bytes) -> Sequence[int]:
-        facts = csv_facts(data, len(self._columns), self._options["delimiter"], self._end)
+    def write_text(self, data: bytes, rows: int) -> Sequence[int]:
+        facts = csv_facts(data, rows, len(self._columns), self._options["delimiter"], self._end)
         self._formulas += facts.formulas
         self._lines.lines += facts.rows
         self._sink.write(data)

@@ -11,6 +11,7 @@ import pyarrow as pa
 from exporter.formats import jsoncells, text
 from exporter.formats.base import WriterRequest
 from exporter.formats.compression import member_name, open_sink
+from exporter.formats.counting import newlines
 from exporter.formats.rowtext import json_nulls
 from exporter.sources.base import Cells, Column, Kind, Notice, RowText
 
@@ -19,7 +20,6 @@ _MESSAGES = {
     jsoncells.NO_JSON: "{count} values of JSON columns are no valid JSON and were written as text.",
     jsoncells.BOUNDS: "{count} arrays do not start at index 1; JSON arrays have no bounds, so these were left out.",
 }
-_NEWLINE = ord("\n")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,15 +87,16 @@ class JsonWriter:
             rows = text.window(text.rows_of(cells, layout.before, layout.end + layout.between, null="null"))
             self._sink.write(self._pending.encode())
             self._sink.write(rows[: -len(layout.between)])
-            self._lines += _newlines(rows)
+            self._lines += newlines(np.frombuffer(rows, np.uint8))
             self._pending = layout.between
 
-    def write_text(self, data: bytes) -> Sequence[int]:
+    def write_text(self, data: bytes, rows: int) -> Sequence[int]:
+        del rows  # each line of the layout is known
         between = self._layout.between
         nulls = json_nulls(data, self._layout.before, between)
         self._sink.write(self._pending.encode())
         self._sink.write(data)
-        self._lines += _newlines(data) + between.count("\n")
+        self._lines += newlines(np.frombuffer(data, np.uint8)) + between.count("\n")
         self._pending = between
         return nulls
 
@@ -113,10 +114,6 @@ class JsonWriter:
             for code, count in sorted(self._cells.counts.items())
             if count
         )
-
-
-def _newlines(data: Any) -> int:
-    return int(np.count_nonzero(np.frombuffer(data, np.uint8) == _NEWLINE))
 
 
 def _lines(names: list[str]) -> Layout:

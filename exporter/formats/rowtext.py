@@ -4,6 +4,8 @@ All is done with masks of bits: which bytes are outside quotes, which of them pa
 """
 
 import re
+from collections.abc import Iterator
+from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +21,7 @@ from exporter.formats.counting import (
     Units,
     Words,
     bits,
+    newlines,
     one_of,
     places_of,
     places_outside,
@@ -26,6 +29,7 @@ from exporter.formats.counting import (
 )
 from exporter.sources.base import Cells, RowText
 
+_FORMULAS = "=+-@\t\r"
 _QUOTE, _NEWLINE, _NULL = ord('"'), ord("\n"), ord("n")
 _NO_NUMBER = re.compile(rb'"(?:-?Infinity|NaN)"(?!:)')
 _TAB_OR_RETURN = (
@@ -41,10 +45,20 @@ class CsvFacts(NamedTuple):
     rows: int
 
 
-def csv_facts(data: bytes, width: int, delimiter: str, end: bytes) -> CsvFacts:
-    """Count rows, their NULLs by column, and quoted cells that begin like a formula. Raises TextUnclear."""
+def csv_facts(data: bytes, rows: int, width: int, delimiter: str, end: bytes) -> CsvFacts:
+    """Count rows, their NULLs by column, and quoted cells that begin like a formula. Raises TextUnclear.
+
+    `rows` are those that are expected. Where there are as many lines, all line breaks end rows, and where no cell can
+    be empty either, all is told by neighbouring bytes: that takes a fraction of the time.
+    """
     _check_encoding(data)
     starts, ends = delimiter.encode() + b"\n", delimiter.encode() + end[:1]
+    if delimiter in _FORMULAS or not _is_plain(np.frombuffer(data, np.uint8), rows, starts, ends):
+        return _counted(data, width, starts, ends)
+    return CsvFacts([0] * width, _opening_formulas(data, starts), rows)
+
+
+def _counted(data: bytes, width: int, starts: bytes, ends: bytes) -> CsvFacts:
     quotes, ranks, rows, formulas = Quotes(), Ranks(), 1, 0
     nulls = np.zeros(width, np.int64)
     nulls[0] += data[:1] in {b"", *(bytes([byte]) for byte in ends)}
@@ -68,16 +82,39 @@ def csv_facts(data: bytes, width: int, delimiter: str, end: bytes) -> CsvFacts:
     return CsvFacts(nulls.tolist(), formulas, rows)
 
 
+def _is_plain(units: Units, rows: int, starts: bytes, ends: bytes) -> bool:
+    """Whether there are as many lines as rows, and nowhere two bytes that an empty cell would show."""
+    if not len(units) or units[0] in ends or units[-1] in starts or newlines(units) + 1 != rows:
+        return False
+    return not any((one_of(one, starts) & one_of(next_one, ends)).any() for _, one, next_one in _pairs(units))
+
+
+def _opening_formulas(data: bytes, starts: bytes) -> int:
+    """Count quotes between what starts a cell and what starts a formula: of the two of a doubled one, neither is."""
+    found = 0
+    for start, one, next_one in _pairs(np.frombuffer(data, np.uint8)):
+        places = np.flatnonzero((one == _QUOTE) & _begins_formula(next_one)) + start
+        found += sum(place == 0 or data[place - 1] in starts for place in places.tolist())
+    return found
+
+
+def _pairs(units: Units) -> Iterator[tuple[int, Units, Units]]:
+    """Give neighbours, segment by segment."""
+    for start, part in segments(units, overlap=1):
+        yield start, part[:-1], part[1:]
+
+
 def json_nulls(data: bytes, before: tuple[str, ...], between: str) -> list[int]:
     """Count rows' NULLs by column: outside texts, no other word has an n. Raises TextUnclear.
 
     That is also where a text could be a number that JSON lacks, for only the reader of batches tells these apart.
     """
     _check_encoding(data)
-    if (b'Infinity"' in data or b'NaN"' in data) and _NO_NUMBER.search(data):
+    units = np.frombuffer(data, np.uint8)
+    if (_has(units, b"Inf") or _has(units, b"NaN")) and _NO_NUMBER.search(data):
         raise TextUnclear("a text may be a number that JSON lacks")
     width = len(before)
-    if b"null" not in data:
+    if not any(_has(units, lead + b"n") for lead in {literal[-1:].encode() for literal in before}):
         return [0] * width
     flat = data.replace(b"\\\\", b"__").replace(b'\\"', b"__") if b"\\" in data else data
     quotes, ranks = Quotes(), Ranks()
@@ -100,6 +137,16 @@ def first_rows(data: bytes, rows: int, row: RowText) -> bytes:
         newlines = np.flatnonzero(np.frombuffer(data, np.uint8) == _NEWLINE)
         lines = sum(literal.count("\n") for literal in (*row.before, row.end, row.between))
     return data[: newlines[rows * lines - 1] + 1 - len(row.between)]
+
+
+def _has(units: Units, word: bytes) -> bool:
+    """Whether a short word stands somewhere; where its bytes are common, faster than to search for it in bytes."""
+    return any(_begin(part, word).any() for _, part in segments(units, overlap=len(word) - 1))
+
+
+def _begin(units: Units, word: bytes) -> Truths:
+    count = max(0, len(units) - len(word) + 1)
+    return reduce(np.bitwise_and, [units[place : place + count] == byte for place, byte in enumerate(word)])
 
 
 def _check_encoding(data: bytes) -> None:

@@ -83,7 +83,7 @@ class TextFeed:
     def write(self, writer: Writer, chunk: TextChunk) -> Sequence[int]:
         taker = cast("TextWriter", writer)
         before = taker.rows_in_file
-        nulls = taker.write_text(chunk.data)
+        nulls = taker.write_text(chunk.data, chunk.rows)
         written = taker.rows_in_file - before
         if written != chunk.rows:
             raise ReceiptMismatch(read=chunk.rows, written=written)

@@ -95,7 +95,7 @@ def both_ways(format_name, columns, batches, **raw):
         nulls = [0] * len(columns)
         for batch in batches:
             if as_text:
-                more = writer.write_text(spelled(format_name, columns, batch, **raw))
+                more = writer.write_text(spelled(format_name, columns, batch, **raw), batch.num_rows)
             else:
                 writer.write(batch)
                 more = [array.null_count for array in batch.columns]
@@ -168,8 +168,10 @@ def test_values_of_every_kind_in_one_column_are_counted_alike(column):
 @pytest.mark.parametrize("place", [0, 1, (1 << 18) - 2, (1 << 18) - 1, 1 << 18, (1 << 18) + 1])
 def test_a_null_and_a_formula_are_seen_across_the_segments_that_are_looked_at(place):
     filler = b'"' + b"x" * place + b'"\n' if place > 1 else b""
-    assert csv_facts(filler + b"1,,2\n4,5,6".replace(b",", b"\n"), 1, ";", b"\n").nulls == [1]
-    assert csv_facts(filler + b'"=1"', 1, ";", b"\n").formulas == 1
+    assert csv_facts(filler + b"1,,2\n4,5,6".replace(b",", b"\n"), 6 + (place > 1), 1, ";", b"\n").nulls == [
+        1
+    ]
+    assert csv_facts(filler + b'"=1"', 1 + (place > 1), 1, ";", b"\n").formulas == 1
 
 
 @pytest.mark.parametrize("name", ["csv", "json"])
@@ -177,22 +179,22 @@ def test_text_that_is_no_utf8_is_left_to_the_batches(column, name):
     writer, stream, _ = writer_of(name, [column("a")], headers=False)
     data = b'"\xff"' if name == "csv" else b'{"a":"\xff"}'
     with pytest.raises(TextUnclear):
-        writer.write_text(data)
+        writer.write_text(data, 1)
     assert stream.getvalue() == b""
 
 
 @pytest.mark.parametrize("word", ["NaN", "Infinity", "-Infinity"])
 def test_a_text_that_may_be_no_number_is_left_to_the_batches(column, word):
     writer, _, _ = writer_of("json", [column("NaN")])
-    writer.write_text(b'{"NaN":"a NaN"}')
+    writer.write_text(b'{"NaN":"a NaN"}', 1)
     with pytest.raises(TextUnclear):
-        writer.write_text(f'{{"NaN":"{word}"}}'.encode())
+        writer.write_text(f'{{"NaN":"{word}"}}'.encode(), 1)
 
 
 @pytest.mark.parametrize("data", [b"1,,3\n4,5", b"1,\n2,3,4", b",", b"1,2\n\n,"])
 def test_rows_of_another_width_are_refused(data):
     with pytest.raises(TextUnclear, match="cells"):
-        csv_facts(data, 3, ",", b"\n")
+        csv_facts(data, 2, 3, ",", b"\n")
 
 
 @pytest.mark.parametrize(("name", "raws"), [("csv", STYLES), ("json", LAYOUTS)])
