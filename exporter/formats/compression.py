@@ -42,17 +42,20 @@ def member_name(file_name: str | None, suffix: str, fallback: str) -> str:
 
 
 class _PlainSink:
+    """Writes, and so hashes, beside the thread that makes the bytes."""
+
     def __init__(self, stream: Stream) -> None:
-        self._stream = stream
+        self._behind = Packing(stream.write, lambda _: None)
 
     def write(self, data: Any) -> int:
-        return self._stream.write(data)
+        return self._behind.write(data)
 
     def finish(self) -> None:
-        """Nothing is held back."""
+        self._behind.settle()
+        self._behind.close()
 
     def abandon(self) -> None:
-        """Nothing is held back."""
+        self._behind.close()
 
 
 class _Packer(Protocol):

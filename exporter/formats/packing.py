@@ -1,26 +1,28 @@
-"""Compressing beside the thread that writes: blocks are packed one after another and come back in order."""
+"""Compressing and writing beside the thread that makes the bytes: one block after another, and back in order."""
 
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 SMALL = 1 << 16  # bytes that are packed at once where nothing waits: most files never need a thread
-MAX_WAITING = 2
+MAX_WAITING = 4  # blocks; every other one may be what stands between two large ones
 MAX_WAITING_BYTES = 16 << 20
 THREAD = "exporter-packer"
 
+T = TypeVar("T")
 
-class Packing:
+
+class Packing(Generic[T]):
     """Hands blocks to `pack` in a thread of its own, and its results to `put` in the caller's.
 
     A block must not change any more. `settle` before anything else is written; `close` in any case.
     """
 
-    def __init__(self, pack: Callable[[Any], bytes], put: Callable[[bytes], object]) -> None:
+    def __init__(self, pack: Callable[[Any], T], put: Callable[[T], object]) -> None:
         self._pack = pack
         self._put = put
-        self._waiting: deque[tuple[Future[bytes], int]] = deque()
+        self._waiting: deque[tuple[Future[T], int]] = deque()
         self._bytes = 0
         self._pool: ThreadPoolExecutor | None = None
 

@@ -6,7 +6,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from exporter.formats.base import Stream, WriterRequest
+from exporter.formats.base import WriterRequest
+from exporter.formats.compression import Sink, open_sink
 from exporter.sources.base import Column, Notice
 from exporter.sources.types import arrow_type
 
@@ -34,7 +35,8 @@ class ParquetWriter:
     """Holds batches until a row group is full, by rows or by bytes."""
 
     def __init__(self, request: WriterRequest) -> None:
-        self._gate = _Gate(request.stream)
+        self._sink = open_sink(request.stream, "none", "")
+        self._gate = _Gate(self._sink)
         self._schema = schema_of(request.columns)
         self._compression = request.options["compression"]
         self._group_size = request.options["row_group_size"]
@@ -69,6 +71,7 @@ class ParquetWriter:
             self._flush()
         with self._gate:
             self._opened().close()
+        self._sink.finish()
 
     def abandon(self) -> None:
         """The gate is shut: whatever Arrow writes when it lets go of its writer does not reach the file."""
@@ -76,6 +79,7 @@ class ParquetWriter:
         if self._writer is not None:
             self._writer.is_open = False  # else it would close itself once more when it is forgotten
             self._writer = None
+        self._sink.abandon()
 
     def notices(self) -> tuple[Notice, ...]:
         return ()
@@ -119,8 +123,8 @@ class _Gate:
 
     closed = False
 
-    def __init__(self, stream: Stream) -> None:
-        self._stream = stream
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
         self._is_open = False
 
     def __enter__(self) -> None:
@@ -130,19 +134,24 @@ class _Gate:
         self._is_open = False
 
     def write(self, data: Any) -> int:
-        return self._stream.write(data) if self._is_open else memoryview(data).nbytes
+        return self._sink.write(data) if self._is_open else memoryview(data).nbytes
 
     def flush(self) -> None:
-        """The caller flushes the stream."""
+        """Nothing is buffered here."""
 
     def close(self) -> None:
-        """The stream belongs to the caller."""
+        """The sink is finished by its owner."""
 
 
 def _repetitive(table: pa.Table) -> list[str]:
     """Name the columns worth a dictionary, judged by the first row group."""
+    most = table.num_rows // _REPEATED
     return [
         name
         for name, values in zip(table.column_names, table.columns, strict=True)
-        if pc.count_distinct(values).as_py() * _REPEATED <= table.num_rows
+        if _has_at_most(values.slice(0, 2 * most), most) and _has_at_most(values, most)
     ]
+
+
+def _has_at_most(values: pa.ChunkedArray, distinct: int) -> bool:
+    return bool(pc.count_distinct(values).as_py() <= distinct)
