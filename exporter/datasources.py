@@ -7,14 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from exporter.errors import (
-    DatasourceInUse,
-    DatasourceNotFound,
-    ExportFailed,
-    Invalid,
-    NoSuchRelation,
-    QueryFailed,
-)
+from exporter.errors import DatasourceInUse, DatasourceNotFound, Invalid
+from exporter.failures import ExportFailed, NoSuchRelation, QueryFailed
 from exporter.model import Datasource, User
 from exporter.naming import check_name
 from exporter.sources.base import Relation, RelationSummary, Scratch, Source

@@ -12,7 +12,8 @@ from typing import Any
 
 from exporter.configuration import Configuration
 from exporter.datasources import DatasourceService, relation_of
-from exporter.errors import PreviewTooSlow, QueryTimeout
+from exporter.errors import PreviewTooSlow
+from exporter.failures import QueryTimeout
 from exporter.formats import registry
 from exporter.formats.base import FormatEntry, WriterRequest
 from exporter.formats.options import parse_options

@@ -12,15 +12,8 @@ from exporter.blueprints.described import describes
 from exporter.blueprints.schemas import ColumnsQuerySchema, DatasourceChangeSchema, DatasourceRequestSchema
 from exporter.datasources import DatasourceValues
 from exporter.documents import column_document, datasource_document, table_document
-from exporter.errors import (
-    DatasourceInUse,
-    DatasourceNotFound,
-    ExportFailed,
-    Forbidden,
-    NameTaken,
-    PreviewTooSlow,
-    SourceUnavailable,
-)
+from exporter.errors import DatasourceInUse, DatasourceNotFound, Forbidden, NameTaken, PreviewTooSlow
+from exporter.failures import ExportFailed, SourceUnavailable
 from exporter.model import Action, Datasource, User
 from exporter.query.schema import FiltersSchema
 

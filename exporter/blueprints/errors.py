@@ -8,7 +8,7 @@ from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, SecurityError
 from werkzeug.routing import RoutingException
 
-from exporter import errors
+from exporter import errors, failures
 from exporter.blueprints.context import refusal
 
 log = logging.getLogger(__name__)
@@ -29,8 +29,8 @@ STATUS: Mapping[type[errors.ExporterError], int] = MappingProxyType(
         errors.KeyReused: 422,
         errors.TooMany: 429,
         errors.Unavailable: 503,
-        errors.SourceUnavailable: 503,
-        errors.ExportFailed: 400,
+        failures.SourceUnavailable: 503,
+        failures.ExportFailed: 400,
         errors.PreviewTooSlow: 504,
         errors.DiskLow: 507,
         errors.ExporterError: 500,
@@ -80,7 +80,7 @@ def _known(error: errors.ExporterError) -> Response:
         return _unexpected(error)
     told = error.errors if isinstance(error, errors.Invalid) else error.message
     response = refusal(told, status=note_refusal(error))
-    if isinstance(error, errors.Later | errors.SourceUnavailable):
+    if isinstance(error, errors.Later | failures.SourceUnavailable):
         seconds = error.retry_after if isinstance(error, errors.Later) else SOURCE_RETRY_SECONDS
         response.headers["Retry-After"] = str(seconds)
     if isinstance(error, errors.NotSignedIn):
@@ -109,6 +109,6 @@ def _unexpected(error: Exception) -> Response:
 def note_fault(error: Exception) -> str:
     """Leave the traceback to the log, and give the sentence by which an admin finds it there."""
     request_id = g.get("request_id", "")
-    g.refusal = errors.Internal.code
+    g.refusal = failures.Internal.code
     log.error("request %s met an unexpected fault", request_id, exc_info=error)
     return f"Internal server error. Tell an admin this request id: {request_id}"

@@ -28,13 +28,13 @@ from exporter.errors import (
     KeyReused,
     PreviewTooSlow,
     QueueFull,
-    SourceUnavailable,
     Stopping,
     StoreAway,
     TemplateInactive,
     TransitionRefused,
     UserQueueFull,
 )
+from exporter.failures import SourceUnavailable
 from exporter.formats import registry
 from exporter.jobs.documents import attempt_document
 from exporter.jobs.requests import JobRequest

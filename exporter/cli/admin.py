@@ -10,7 +10,8 @@ from exporter import secretkey
 from exporter.cli.base import Verb, read_password, ready_services, services, services_command, upgrade_schema
 from exporter.cli.output import as_json, program, show_json
 from exporter.cli.users import create_user
-from exporter.errors import DatabaseAway, DiskFull, ExporterError, StoreAway, StoreFailed
+from exporter.errors import DatabaseAway, ExporterError, StoreAway
+from exporter.failures import DiskFull, StoreFailed
 from exporter.model import Role, instant
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from exporter import literals
-from exporter.errors import ValueUnwritable
+from exporter.failures import ValueUnwritable
 from exporter.formats import text
 from exporter.formats.base import WriterRequest
 from exporter.formats.compression import member_name, open_sink

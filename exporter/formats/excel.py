@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from exporter import literals
-from exporter.errors import ValueUnwritable
+from exporter.failures import ValueUnwritable
 from exporter.formats import sheetcells, text, workbook
 from exporter.formats.base import WriterRequest
 from exporter.formats.counting import row_tags

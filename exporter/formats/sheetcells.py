@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from exporter import literals
-from exporter.errors import ValueUnwritable
+from exporter.failures import ValueUnwritable
 from exporter.formats import text, workbook
 from exporter.formats.digits import NUMBER, plain_numbers
 from exporter.formats.spelling import is_string, spell

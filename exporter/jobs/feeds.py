@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from exporter.errors import ReceiptMismatch
+from exporter.failures import ReceiptMismatch
 from exporter.formats.base import TextWriter, Writer
 from exporter.sources.base import Column, Notice, Reader, RowText, TextChunk, TextReader
 

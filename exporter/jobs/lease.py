@@ -13,8 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from exporter.errors import DatabaseAway, WorkerLost
+from exporter.errors import DatabaseAway
 from exporter.failpoints import reach
+from exporter.failures import WorkerLost
 from exporter.figures import Figures
 from exporter.jobs.cancel import CancelToken, Reason
 from exporter.jobs.errands import Crew

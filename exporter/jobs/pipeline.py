@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from exporter.errors import ReceiptMismatch
 from exporter.failpoints import reach
+from exporter.failures import ReceiptMismatch
 from exporter.formats.base import FormatEntry, TextUnclear, Writer, WriterRequest
 from exporter.jobs.cancel import CancelToken
 from exporter.jobs.feeds import BatchFeed, Feed, TextFeed

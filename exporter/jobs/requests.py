@@ -6,7 +6,8 @@ from typing import Any
 
 from exporter.configuration import Configuration, RawConfiguration, merge, parse_configuration
 from exporter.datasources import DatasourceService, relation_of
-from exporter.errors import DatasourceNotFound, ExportFailed, Invalid, QueryFailed, TemplateNotFound
+from exporter.errors import DatasourceNotFound, Invalid, TemplateNotFound
+from exporter.failures import ExportFailed, QueryFailed
 from exporter.jobs.reflections import Reflections
 from exporter.model import Datasource, Template, User
 from exporter.naming import NAME_RULE, is_name

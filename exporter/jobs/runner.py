@@ -11,17 +11,9 @@ from typing import TypeVar
 
 from exporter.configuration import Configuration
 from exporter.datasources import DatasourceService
-from exporter.errors import (
-    DatabaseAway,
-    DatasourceNotFound,
-    DiskFull,
-    ExporterError,
-    Internal,
-    Invalid,
-    SourceUnavailable,
-    StoreAway,
-)
+from exporter.errors import DatabaseAway, DatasourceNotFound, ExporterError, Invalid, StoreAway
 from exporter.failpoints import reach
+from exporter.failures import DiskFull, Internal, SourceUnavailable
 from exporter.formats.options import file_name
 from exporter.jobs.asked import configuration_of, query_of
 from exporter.jobs.cancel import Cancelled, CancelToken, Reason

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from exporter.errors import DiskFull
 from exporter.failpoints import reach
+from exporter.failures import DiskFull
 from exporter.jobs.cancel import CancelToken
 from exporter.sources.base import Scratch
 from exporter.storage.staging import Store

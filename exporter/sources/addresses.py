@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NoReturn
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
-from exporter.errors import SourceRefused
+from exporter.failures import SourceRefused
 
 POSTGRESQL_SCHEMES = frozenset({"postgresql", "postgres", "postgresql+psycopg"})
 POSTGRESQL_OPTIONS = frozenset({"host", "port", "user", "password", "dbname", "sslmode", "sslrootcert"})

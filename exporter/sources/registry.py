@@ -3,7 +3,7 @@
 from collections.abc import Hashable
 from typing import TYPE_CHECKING
 
-from exporter.errors import SourceRefused
+from exporter.failures import SourceRefused
 from exporter.sources.addresses import PostgresqlAddress, SqliteAddress, parse, redact
 from exporter.sources.base import Scratch, Source
 from exporter.sources.limits import SourceLimits

@@ -3,7 +3,7 @@
 from threading import Event
 from time import monotonic
 
-from exporter.errors import ExportFailed, QueryFailed, QueryTimeout
+from exporter.failures import ExportFailed, QueryFailed, QueryTimeout
 
 
 class Watch:

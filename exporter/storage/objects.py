@@ -17,8 +17,9 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import BinaryIO, cast
 
-from exporter.errors import ArtifactGone, StoreAway, StoreFailed, StoreRefused
+from exporter.errors import ArtifactGone, StoreAway, StoreRefused
 from exporter.failpoints import reach
+from exporter.failures import StoreFailed
 from exporter.storage.bucket import Bucket, Found, NoObject
 from exporter.storage.objectreader import open_object
 from exporter.storage.staging import (

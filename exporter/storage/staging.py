@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
-from exporter.errors import DiskFull, FileTooLarge, StoreAway, StoreFailed
+from exporter.errors import StoreAway
+from exporter.failures import DiskFull, FileTooLarge, StoreFailed
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from exporter.errors import ExportFailed
+from exporter.failures import ExportFailed
 from exporter.formats.csv import CsvWriter
 from exporter.model import Role
 from exporter.sources.sqlite.reader import SqliteReader

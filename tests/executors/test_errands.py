@@ -277,7 +277,8 @@ def test_an_attempt_whose_snapshot_is_lost_with_its_connection_is_followed_by_an
     work.colleague.alter = end
     job = work.export()
     assert work.ids(job) == WHOLE
-    outcomes = [(attempt.outcome, attempt.error_code) for attempt in work.services.jobs.attempts(job)]
+    _, attempts = work.services.jobs.detail(job.id, work.user)
+    outcomes = [(attempt.outcome, attempt.error_code) for attempt in attempts]
     assert outcomes == [("failed", "source_unavailable"), ("completed", None)]
 
 

@@ -24,8 +24,8 @@ from typing import Any
 
 from exporter import create_app
 from exporter.cli import main as commands
-from exporter.errors import SourceBusy
 from exporter.failpoints import probing
+from exporter.failures import SourceBusy
 from exporter.jobs import engine, runner
 from exporter.jobs.requests import JobRequest
 from exporter.model import JobStatus

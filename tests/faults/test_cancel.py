@@ -73,7 +73,7 @@ def test_a_query_that_gives_no_row_is_stopped_in_the_database(admin, source, ser
 
 @pytest.mark.parametrize("ends", ["cancel", "stop"])
 def test_waiting_for_a_further_attempt_ends_at_once(admin, source, services, monkeypatch, ends):
-    from exporter.errors import SourceBusy
+    from exporter.failures import SourceBusy
     from exporter.jobs import runner
     from tests.faults.probes import doing, eventually, raising
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from exporter.errors import ValueUnwritable
+from exporter.failures import ValueUnwritable
 from exporter.sources.base import Kind
 from exporter.sources.types import variant_type
 

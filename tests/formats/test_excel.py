@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from openpyxl.utils.escape import unescape
 
-from exporter.errors import ValueUnwritable
+from exporter.failures import ValueUnwritable
 from exporter.formats import excel, registry
 from exporter.formats.base import WriterRequest
 from exporter.formats.options import parse_options

@@ -14,6 +14,7 @@ ROOT = Path(exporter.__file__).parent
 FLOORS = {
     "exporter.version": 0,
     "exporter.errors": 0,
+    "exporter.failures": 0.5,
     "exporter.failpoints": 0,
     "exporter.log": 0,
     "exporter.figures": 0,

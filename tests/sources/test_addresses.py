@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.errors import SourceRefused
+from exporter.failures import SourceRefused
 from exporter.sources.addresses import PostgresqlAddress, SqliteAddress, parse, redact
 from exporter.sources.registry import check_url, describe, open_source
 from tests.sources.reading import limits

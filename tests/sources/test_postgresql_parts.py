@@ -9,7 +9,7 @@ import psycopg
 import pyarrow as pa
 import pytest
 
-from exporter.errors import ExportFailed, QueryFailed, SourceUnavailable
+from exporter.failures import ExportFailed, QueryFailed, SourceUnavailable
 from exporter.sources.base import Cells, Form, Kind, RowText
 from exporter.sources.postgresql import parts
 from exporter.sources.postgresql.copyblocks import CopyStream

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.errors import QueryFailed, QueryTimeout
+from exporter.failures import QueryFailed, QueryTimeout
 from exporter.sources.postgresql.pages import Part, cut
 from exporter.sources.postgresql.ranges import LEAST_PATIENCE, PATIENCE, Ranges, overdue
 from exporter.sources.watch import Watch

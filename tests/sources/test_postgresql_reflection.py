@@ -2,7 +2,7 @@
 
 import pytest
 
-from exporter.errors import NoSuchRelation, QueryFailed
+from exporter.failures import NoSuchRelation, QueryFailed
 from exporter.sources.base import Column, Form, Kind
 from exporter.sources.registry import open_source
 from tests.postgres_server import execute, fresh_role

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from exporter.errors import QueryFailed, QueryTimeout, SourceBusy, SourceRefused, SourceUnavailable
+from exporter.failures import QueryFailed, QueryTimeout, SourceBusy, SourceRefused, SourceUnavailable
 from exporter.sources.base import Form, Kind
 from exporter.sources.postgresql import copyblocks, session
 from exporter.sources.registry import open_source

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from exporter.errors import QueryFailed, ValueUnwritable
+from exporter.failures import QueryFailed, ValueUnwritable
 from exporter.formats import registry
 from exporter.formats.base import WriterRequest
 from exporter.formats.options import parse_options

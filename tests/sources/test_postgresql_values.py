@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from exporter.errors import QueryFailed, ValueUnwritable
+from exporter.failures import QueryFailed, ValueUnwritable
 from exporter.sources.base import Form, Kind, SchemaBroken
 from exporter.sources.postgresql.copyblocks import BLOCK_BYTES, BLOCK_ROWS, Block, CopyStream
 from exporter.sources.postgresql.copytext import TextParser, has_escapes

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from exporter.errors import ValueUnwritable
+from exporter.failures import ValueUnwritable
 from exporter.sources.base import Form, SchemaBroken
 from exporter.sources.sqlite import parts
 from exporter.sources.sqlite.tablebatches import KINDS, TableBatches

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import apsw
 import pytest
 
-from exporter.errors import DiskFull, SourceBusy, SourceCorrupt, StoreFailed
+from exporter.failures import DiskFull, SourceBusy, SourceCorrupt, StoreFailed
 from exporter.sources.base import Scratch
 from exporter.sources.registry import open_source
 from exporter.sources.sqlite import copying

@@ -11,7 +11,7 @@ import apsw
 import pytest
 import time_machine
 
-from exporter.errors import NoSuchRelation, SourceBusy, SourceCorrupt, SourceRefused
+from exporter.failures import NoSuchRelation, SourceBusy, SourceCorrupt, SourceRefused
 from exporter.sources.base import Form
 from exporter.sources.registry import check_url, open_source
 from exporter.sources.sqlite.files import SETTLED_SECONDS, proof_of

@@ -5,7 +5,7 @@ import threading
 import apsw
 import pytest
 
-from exporter.errors import QueryFailed, QueryTimeout
+from exporter.failures import QueryFailed, QueryTimeout
 from exporter.sources.base import Form, Kind
 from exporter.sources.sqlite.session import Session
 from tests.sources.reading import fill, make_file, read, read_table, statement, values

@@ -6,7 +6,7 @@ from contextlib import closing
 import apsw
 import pytest
 
-from exporter.errors import SourceOverwritten
+from exporter.failures import SourceOverwritten
 from tests.sources.reading import fill, make_file, open_file, read_table, values
 
 

@@ -3,7 +3,7 @@
 import apsw
 import pytest
 
-from exporter.errors import NoSuchRelation, QueryFailed
+from exporter.failures import NoSuchRelation, QueryFailed
 from exporter.sources.base import Kind
 from tests.sources.reading import fill, make_file, read_table, statement, values, whole
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from exporter.errors import ExportFailed, QueryFailed, QueryTimeout, SourceBusy
+from exporter.failures import ExportFailed, QueryFailed, QueryTimeout, SourceBusy
 from exporter.sources.sqlite import parts
 from exporter.sources.sqlite.session import Session
 from exporter.sources.sqlite.snapshot import Snapshot

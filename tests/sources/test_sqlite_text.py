@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from exporter.errors import ValueUnwritable
+from exporter.failures import ValueUnwritable
 from exporter.formats import registry
 from exporter.formats.base import WriterRequest
 from exporter.formats.json import layout_of

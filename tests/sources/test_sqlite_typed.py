@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.errors import QueryFailed
+from exporter.failures import QueryFailed
 from exporter.sources.base import Form, Kind, SchemaBroken
 from exporter.sources.sqlite import reader as reader_module
 from exporter.sources.sqlite.survey import SURVEYED_COLUMNS, Survey, Tally, kind_for

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.errors import ValueUnwritable
+from exporter.failures import ValueUnwritable
 from exporter.sources.base import Form, Kind
 from exporter.sources.sqlite.reader import BATCH_BYTES, BATCH_ROWS, SLICE_BYTES, SLICE_ROWS
 from exporter.sources.sqlite.values import fitted, variant

@@ -7,8 +7,9 @@ from functools import partial
 
 import pytest
 
-from exporter.errors import ArtifactGone, DiskFull, FileTooLarge, StoreAway, StoreFailed
+from exporter.errors import ArtifactGone, StoreAway
 from exporter.failpoints import probing
+from exporter.failures import DiskFull, FileTooLarge, StoreFailed
 from exporter.storage import artifacts
 from exporter.storage.artifacts import LocalStore
 from exporter.storage.staging import StoreLimits

@@ -6,7 +6,8 @@ from uuid import uuid4
 
 import pytest
 
-from exporter.errors import ArtifactGone, DiskFull, FileTooLarge
+from exporter.errors import ArtifactGone
+from exporter.failures import DiskFull, FileTooLarge
 from exporter.storage.artifacts import LocalStore
 from exporter.storage.bucket import Bucket
 from exporter.storage.objects import S3Store

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import apsw
 import pytest
 
-from exporter.errors import ExportFailed, ReceiptMismatch
+from exporter.failures import ExportFailed, ReceiptMismatch
 from exporter.formats import registry
 from exporter.formats.base import WriterRequest
 from exporter.formats.json import layout_of

@@ -10,7 +10,8 @@ from exporter.blueprints.pages.base import bp, deed, page, see
 from exporter.blueprints.pages.errors import sentences
 from exporter.blueprints.schemas import DatasourceRequestSchema
 from exporter.datasources import DatasourceValues
-from exporter.errors import DatasourceInUse, ExportFailed, Invalid, NameTaken
+from exporter.errors import DatasourceInUse, Invalid, NameTaken
+from exporter.failures import ExportFailed
 from exporter.model import Action, Datasource
 
 TEXTS = ("name", "url", "table", "query", "date_column")

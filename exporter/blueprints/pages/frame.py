@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, replace
 from exporter.blueprints.context import services
 from exporter.blueprints.pages.choices import Choices, place_of
 from exporter.datasources import relation_of
-from exporter.errors import DatasourceNotFound, ExportFailed, Invalid
+from exporter.errors import DatasourceNotFound, Invalid
+from exporter.failures import ExportFailed
 from exporter.model import Datasource, User
 from exporter.query.families import Family, family, is_dated, may_be_dated
 from exporter.sources.base import Column, Relation, RelationSummary

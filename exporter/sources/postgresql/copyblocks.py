@@ -18,7 +18,7 @@ from psycopg.errors import error_from_result
 from psycopg.pq import ExecStatus
 from psycopg.pq.abc import PGresult
 
-from exporter.errors import ExportFailed, QueryFailed, SourceUnavailable
+from exporter.failures import ExportFailed, QueryFailed, SourceUnavailable
 from exporter.sources.postgresql.session import Session
 
 BLOCK_BYTES = 2 << 20

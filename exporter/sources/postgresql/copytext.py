@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from exporter.errors import QueryFailed
+from exporter.failures import QueryFailed
 from exporter.sources.base import Column
 from exporter.sources.postgresql.copyblocks import Block
 

@@ -2,7 +2,7 @@
 
 import psycopg
 
-from exporter.errors import (
+from exporter.failures import (
     ExportFailed,
     QueryFailed,
     SourceBusy,

@@ -12,7 +12,7 @@ from functools import partial
 from time import monotonic
 from typing import Generic, TypeVar, cast
 
-from exporter.errors import ExportFailed
+from exporter.failures import ExportFailed
 from exporter.sources.base import Relation
 from exporter.sources.gathering import Gathering
 from exporter.sources.postgresql.copyblocks import Block, CopyStream

@@ -6,7 +6,7 @@ from functools import partial
 
 import pyarrow as pa
 
-from exporter.errors import QueryFailed, ValueUnwritable
+from exporter.failures import QueryFailed, ValueUnwritable
 from exporter.sources.base import Column, Form, Notice, SchemaBroken
 from exporter.sources.postgresql.copyblocks import Block
 from exporter.sources.postgresql.copytext import TextParser, convert_options, parse

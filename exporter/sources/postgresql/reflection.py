@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from exporter.errors import NoSuchRelation, QueryFailed
+from exporter.failures import NoSuchRelation, QueryFailed
 from exporter.sources.base import Column, Relation, RelationSummary
 from exporter.sources.postgresql.kinds import Field, Type, column
 from exporter.sources.postgresql.session import Session

@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 from psycopg import ClientCursor, IsolationLevel, sql
 
-from exporter.errors import QueryFailed, SourceUnavailable
+from exporter.failures import QueryFailed, SourceUnavailable
 from exporter.sources.addresses import PostgresqlAddress
 from exporter.sources.limits import SourceLimits
 from exporter.sources.postgresql.failures import connecting, running

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import apsw
 
-from exporter.errors import DiskFull, SourceBusy, StoreFailed
+from exporter.failures import DiskFull, SourceBusy, StoreFailed
 from exporter.sources.base import Scratch
 from exporter.sources.sqlite.session import Session
 from exporter.sources.sqlite.stillness import stamp

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import apsw
 
-from exporter.errors import (
+from exporter.failures import (
     DiskFull,
     ExportFailed,
     QueryFailed,

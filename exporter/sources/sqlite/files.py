@@ -10,7 +10,7 @@ from collections.abc import Hashable
 from pathlib import Path
 from typing import NoReturn
 
-from exporter.errors import SourceRefused
+from exporter.failures import SourceRefused
 from exporter.sources.limits import SourceLimits
 
 WRITERS_WAIT = (

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from exporter.errors import ValueUnwritable
+from exporter.failures import ValueUnwritable
 from exporter.sources.base import Column
 from exporter.sources.sqlite.parts import Range, RowIds
 from exporter.sources.sqlite.reflection import quoted

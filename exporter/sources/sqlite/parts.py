@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Generic, TypeVar
 
-from exporter.errors import QueryFailed
+from exporter.failures import QueryFailed
 from exporter.sources.sqlite.session import Session
 from exporter.sources.sqlite.snapshot import Snapshot
 

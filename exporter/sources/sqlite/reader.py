@@ -7,7 +7,7 @@ from typing import Any
 import apsw
 import pyarrow as pa
 
-from exporter.errors import QueryFailed, ValueUnwritable
+from exporter.failures import QueryFailed, ValueUnwritable
 from exporter.sources.base import Column, Form, Kind, Notice, SchemaBroken, Statement
 from exporter.sources.sqlite.illegible import as_blobs, unwritable
 from exporter.sources.sqlite.query import MAX_COLUMNS, around, sized

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import apsw.ext
 
-from exporter.errors import NoSuchRelation, QueryFailed
+from exporter.failures import NoSuchRelation, QueryFailed
 from exporter.sources.base import Column, Kind, Relation, RelationSummary
 from exporter.sources.sqlite.affinity import declared_kind, sampled_kind
 from exporter.sources.sqlite.session import Session

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import apsw
 
-from exporter.errors import QueryFailed
+from exporter.failures import QueryFailed
 from exporter.sources.limits import SourceLimits
 from exporter.sources.sqlite import functions, guard
 from exporter.sources.sqlite.failures import failure

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 
-from exporter.errors import ExportFailed
+from exporter.failures import ExportFailed
 from exporter.sources.limits import SourceLimits
 from exporter.sources.sqlite.session import Session
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import apsw
 
-from exporter.errors import SourceOverwritten
+from exporter.failures import SourceOverwritten
 from exporter.sources.base import (
     Form,
     Reader,

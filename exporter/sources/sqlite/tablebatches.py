@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
-from exporter.errors import QueryFailed
+from exporter.failures import QueryFailed
 from exporter.sources.base import Column, Form, Kind, Notice, SchemaBroken
 from exporter.sources.sqlite.illegible import legible, unwritable_in
 from exporter.sources.sqlite.parts import Part, Parts, Range

@@ -6,7 +6,7 @@ from itertools import islice
 
 import apsw
 
-from exporter.errors import QueryFailed, ValueUnwritable
+from exporter.failures import QueryFailed, ValueUnwritable
 from exporter.sources.base import Cells, Column, Notice, RowText, Statement, TextChunk
 from exporter.sources.sqlite import textsql
 from exporter.sources.sqlite.illegible import as_blobs, legible, unwritable, unwritable_in
