@@ -4,28 +4,37 @@ Each comes from the environment (`EXPORTER_<NAME>`) or from `config.toml` in the
 """
 
 import difflib
-import importlib.util
 import os
-import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.util import find_spec
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from exporter import secretkey, storageurl
-from exporter.errors import SettingInvalid
+from exporter.settingvalues import (
+    boolean,
+    choice,
+    database_url,
+    hosts,
+    networks,
+    paths,
+    refuse,
+    scheduler,
+    storage_url,
+    text,
+    whole,
+    words,
+)
 
 PREFIX = "EXPORTER_"
 # Names under the prefix that are not the server's: the command line's, and those of the tests.
 FOREIGN_NAMES = frozenset({"SERVER", "TOKEN"})
 FOREIGN_PREFIXES = ("TEST_", "REQUIRE_")
 MIB = 1024 * 1024
-HOST = re.compile(r"\.?(?:[a-z0-9_-]+\.)*[a-z][a-z0-9_-]*")
 
 
 class Handover(StrEnum):
@@ -93,174 +102,41 @@ class Settings:
         return storageurl.parse_s3_url(self.storage_url) if self.storage_url.startswith("s3:") else None
 
 
-def _refuse(name: str, value: object, expected: str) -> SettingInvalid:
-    return SettingInvalid(name=name, value=value, expected=expected)
-
-
-def _whole(minimum: int) -> Callable[[str, object], int]:
-    def parse(name: str, value: object) -> int:
-        try:
-            number = int(str(value))
-        except ValueError:
-            number = minimum - 1
-        if number < minimum or isinstance(value, bool):
-            raise _refuse(name, value, f"a whole number of at least {minimum}")
-        return number
-
-    return parse
-
-
-def _boolean(name: str, value: object) -> bool:
-    words = {
-        "1": True,
-        "true": True,
-        "yes": True,
-        "on": True,
-        "0": False,
-        "false": False,
-        "no": False,
-        "off": False,
-    }
-    try:
-        return words[str(value).lower()]
-    except KeyError:
-        raise _refuse(name, value, "true or false") from None
-
-
-def _database_url(name: str, value: object) -> str:
-    text = str(value)
-    scheme, _, rest = text.partition("://")
-    if scheme == "sqlite" and rest.startswith("/") and len(rest) > 1:
-        return text
-    if scheme in {"postgresql", "postgres", "postgresql+psycopg"} and _is_address(text):
-        return f"postgresql+psycopg://{rest}"
-    expected = (
-        "sqlite:///path or postgresql://user:password@host:port/database, with @ in the password as %40"
-    )
-    raise _refuse(name, scheme, expected)
-
-
-def _is_address(url: str) -> bool:
-    """Say whether the part with the host can be read in one way only."""
-    try:
-        parts = urlsplit(url)
-        return parts.netloc.count("@") <= 1 and (parts.port is None or parts.port > 0)
-    except ValueError:
-        return False
-
-
-def _storage_url(name: str, value: object) -> str:
-    """Echo no value: somebody may have put a secret into it."""
-    text = str(value)
-    if text.startswith("file:///"):
-        return text
-    scheme = text.partition("://")[0] + "://…"
-    try:
-        if text.startswith("s3://"):
-            storageurl.parse_s3_url(text)
-            return text
-    except ValueError as exc:
-        raise _refuse(name, scheme, str(exc)) from None
-    raise _refuse(name, scheme, storageurl.EXPECTED)
-
-
-def _scheduler(name: str, value: object) -> str:
-    text = str(value)
-    try:
-        parts = urlsplit(text)
-        if parts.scheme == "tcp" and parts.hostname and parts.port and not parts.path:
-            return text
-    except ValueError:
-        pass
-    raise _refuse(name, text, "tcp://host:port, such as tcp://scheduler.example:8786")
-
-
-def _choice(*words: str) -> Callable[[str, object], str]:
-    def parse(name: str, value: object) -> str:
-        if value not in words:
-            raise _refuse(name, value, f"one of {', '.join(words)}")
-        return str(value)
-
-    return parse
-
-
-def _words(_name: str, value: object) -> frozenset[str]:
-    items = value if isinstance(value, list) else str(value).replace(",", " ").split()
-    return frozenset(str(item) for item in items)
-
-
-def _hosts(name: str, value: object) -> frozenset[str]:
-    """Read `public`, names of hosts, addresses and networks, in small letters."""
-    words = frozenset(word.lower() for word in _words(name, value))
-    if not words or not all(_is_host(word) for word in words):
-        raise _refuse(name, value, "public, names such as hooks.example or .example, addresses or networks")
-    return words
-
-
-def _is_host(word: str) -> bool:
-    try:
-        ip_network(word)
-    except ValueError:
-        return HOST.fullmatch(word) is not None
-    return True
-
-
-def _networks(name: str, value: object) -> frozenset[IPv4Network | IPv6Network]:
-    try:
-        return frozenset(ip_network(word) for word in _words(name, value))
-    except ValueError:
-        raise _refuse(name, value, "addresses or networks, such as 127.0.0.1 or 10.0.0.0/8") from None
-
-
-def _paths(name: str, value: object) -> tuple[Path, ...]:
-    items = value if isinstance(value, list) else str(value).split(os.pathsep)
-    paths = tuple(Path(str(item)).expanduser() for item in items if item)
-    if not paths or not all(path.is_absolute() for path in paths):
-        raise _refuse(name, value, f"absolute folders, separated by {os.pathsep!r}")
-    return tuple(path.resolve() for path in paths)
-
-
-def _text(name: str, value: object) -> str:
-    if not str(value).strip():
-        raise _refuse(name, value, "a text that is not empty")
-    return str(value)
-
-
 _Parser = Callable[[str, object], Any]
 _Default = Callable[[Path], Any]
 
 # One row per setting: how it is read, and its default, made from the instance folder.
 SETTINGS: Mapping[str, tuple[_Parser, _Default]] = {
-    "SECRET_KEY": (_text, secretkey.kept),
-    "PREVIOUS_SECRET_KEY": (_text, secretkey.previous),
-    "DATABASE_URL": (_database_url, lambda instance: f"sqlite:///{instance / 'exporter.sqlite3'}"),
-    "STORAGE_URL": (_storage_url, lambda instance: f"file://{instance / 'exports'}"),
-    "DOWNLOADS": (_choice(*Handover), lambda _: Handover.DIRECT),
-    "EXECUTOR": (_choice("threads", "dask"), lambda _: "threads"),
-    "DASK_SCHEDULER": (_scheduler, lambda _: None),
-    "WORKERS": (_whole(1), lambda _: max(2, os.cpu_count() or 1)),
-    "MAX_PENDING": (_whole(1), lambda _: 1000),
-    "MAX_PENDING_PER_USER": (_whole(1), lambda _: 200),
-    "MAX_ROWS": (_whole(1), lambda _: None),
-    "MAX_FILE_BYTES": (_whole(1), lambda _: None),
-    "MIN_FREE_BYTES": (_whole(0), lambda _: 256 * MIB),
-    "ESCAPE_FORMULAS": (_boolean, lambda _: False),
-    "RETENTION_DAYS": (_whole(0), lambda _: 7),
-    "AUDIT_DAYS": (_whole(0), lambda _: 365),
-    "WEBHOOK_DAYS": (_whole(0), lambda _: 30),
-    "STATEMENT_TIMEOUT": (_whole(1), lambda _: 3600),
-    "PARALLEL_READS": (_whole(1), lambda _: 2),
-    "EXPORT_READERS": (_whole(1), lambda _: 1),
-    "MAX_ATTEMPTS": (_whole(1), lambda _: 3),
-    "LEASE_SECONDS": (_whole(1), lambda _: 15),
-    "SHUTDOWN_GRACE_SECONDS": (_whole(0), lambda _: 30),
-    "POSTGRES_HOSTS": (_words, lambda _: None),
-    "WEBHOOK_HOSTS": (_hosts, lambda _: frozenset({"public"})),
-    "SQLITE_ROOTS": (_paths, lambda instance: (instance,)),
-    "MAX_CONTENT_LENGTH": (_whole(1), lambda _: MIB),
-    "TRUSTED_HOSTS": (_words, lambda _: None),
-    "TRUSTED_PROXIES": (_networks, lambda _: frozenset()),
-    "LOG_FORMAT": (_choice("text", "json"), lambda _: "text"),
+    "SECRET_KEY": (text, secretkey.kept),
+    "PREVIOUS_SECRET_KEY": (text, secretkey.previous),
+    "DATABASE_URL": (database_url, lambda instance: f"sqlite:///{instance / 'exporter.sqlite3'}"),
+    "STORAGE_URL": (storage_url, lambda instance: f"file://{instance / 'exports'}"),
+    "DOWNLOADS": (choice(*Handover), lambda _: Handover.DIRECT),
+    "EXECUTOR": (choice("threads", "dask"), lambda _: "threads"),
+    "DASK_SCHEDULER": (scheduler, lambda _: None),
+    "WORKERS": (whole(1), lambda _: max(2, os.cpu_count() or 1)),
+    "MAX_PENDING": (whole(1), lambda _: 1000),
+    "MAX_PENDING_PER_USER": (whole(1), lambda _: 200),
+    "MAX_ROWS": (whole(1), lambda _: None),
+    "MAX_FILE_BYTES": (whole(1), lambda _: None),
+    "MIN_FREE_BYTES": (whole(0), lambda _: 256 * MIB),
+    "ESCAPE_FORMULAS": (boolean, lambda _: False),
+    "RETENTION_DAYS": (whole(0), lambda _: 7),
+    "AUDIT_DAYS": (whole(0), lambda _: 365),
+    "WEBHOOK_DAYS": (whole(0), lambda _: 30),
+    "STATEMENT_TIMEOUT": (whole(1), lambda _: 3600),
+    "PARALLEL_READS": (whole(1), lambda _: 2),
+    "EXPORT_READERS": (whole(1), lambda _: 1),
+    "MAX_ATTEMPTS": (whole(1), lambda _: 3),
+    "LEASE_SECONDS": (whole(1), lambda _: 15),
+    "SHUTDOWN_GRACE_SECONDS": (whole(0), lambda _: 30),
+    "POSTGRES_HOSTS": (words, lambda _: None),
+    "WEBHOOK_HOSTS": (hosts, lambda _: frozenset({"public"})),
+    "SQLITE_ROOTS": (paths, lambda instance: (instance,)),
+    "MAX_CONTENT_LENGTH": (whole(1), lambda _: MIB),
+    "TRUSTED_HOSTS": (words, lambda _: None),
+    "TRUSTED_PROXIES": (networks, lambda _: frozenset()),
+    "LOG_FORMAT": (choice("text", "json"), lambda _: "text"),
 }
 
 
@@ -278,7 +154,7 @@ def default_instance_path(environ: Mapping[str, str]) -> Path:
     try:
         return Path.home() / ".local" / "share" / "exporter"
     except RuntimeError:
-        raise _refuse(f"{PREFIX}INSTANCE_PATH", "", "a folder; this user has no home to put one in") from None
+        raise refuse(f"{PREFIX}INSTANCE_PATH", "", "a folder; this user has no home to put one in") from None
 
 
 def load_settings(environ: Mapping[str, str]) -> Settings:
@@ -303,13 +179,13 @@ def _check_downloads(settings: Settings) -> None:
     """Raise SettingInvalid where DOWNLOADS fits neither the store nor what stands before the server."""
     how = settings.downloads
     if how == Handover.PRESIGNED and settings.bucket is None:
-        raise _refuse("DOWNLOADS", how, "that needs an s3:// store in STORAGE_URL")
-    if how == Handover.PRESIGNED and not importlib.util.find_spec("botocore"):
-        raise _refuse("DOWNLOADS", how, "that needs botocore: pip install 'exporter[s3]'")
+        raise refuse("DOWNLOADS", how, "that needs an s3:// store in STORAGE_URL")
+    if how == Handover.PRESIGNED and not find_spec("botocore"):
+        raise refuse("DOWNLOADS", how, "that needs botocore: pip install 'exporter[s3]'")
     if how == Handover.ACCEL and settings.bucket is not None:
-        raise _refuse("DOWNLOADS", how, "that needs a file:// store in STORAGE_URL")
+        raise refuse("DOWNLOADS", how, "that needs a file:// store in STORAGE_URL")
     if how == Handover.ACCEL and not settings.trusted_proxies:
-        raise _refuse("DOWNLOADS", how, "that needs the nginx named in TRUSTED_PROXIES")
+        raise refuse("DOWNLOADS", how, "that needs the nginx named in TRUSTED_PROXIES")
 
 
 def _make_instance(folder: Path) -> None:
@@ -317,7 +193,7 @@ def _make_instance(folder: Path) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as exc:
         expected = f"a folder that can be made ({exc.strerror})"
-        raise _refuse(f"{PREFIX}INSTANCE_PATH", str(folder), expected) from exc
+        raise refuse(f"{PREFIX}INSTANCE_PATH", str(folder), expected) from exc
 
 
 def _check_executor(settings: Settings) -> None:
@@ -325,14 +201,14 @@ def _check_executor(settings: Settings) -> None:
     if settings.executor != "dask":
         return
     if settings.dask_scheduler is None:
-        raise _refuse("EXECUTOR", "dask", "with it, DASK_SCHEDULER must be set to tcp://host:port")
+        raise refuse("EXECUTOR", "dask", "with it, DASK_SCHEDULER must be set to tcp://host:port")
     if settings.embedded:
         expected = (
             "with it, DATABASE_URL must be set to postgresql://…, for no worker reaches the default file"
         )
-        raise _refuse("EXECUTOR", "dask", expected)
+        raise refuse("EXECUTOR", "dask", expected)
     if find_spec("distributed") is None:
-        raise _refuse(
+        raise refuse(
             "EXECUTOR", "dask", "it needs the package dask.distributed: pip install 'exporter[dask]'"
         )
 
@@ -346,7 +222,7 @@ def _check_names(given: Mapping[str, object], *, prefix: str) -> None:
         if name not in SETTINGS:
             near = difflib.get_close_matches(name, [*SETTINGS, "INSTANCE_PATH"], n=1)
             hint = f"; did you mean {prefix}{near[0]}?" if near else ""
-            raise _refuse(f"{prefix}{name}", given[name], f"there is no such setting{hint}")
+            raise refuse(f"{prefix}{name}", given[name], f"there is no such setting{hint}")
 
 
 def _read_file(path: Path) -> dict[str, Any]:
@@ -355,6 +231,6 @@ def _read_file(path: Path) -> dict[str, Any]:
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-        raise _refuse("config.toml", path.name, f"a TOML file ({exc})") from exc
+        raise refuse("config.toml", path.name, f"a TOML file ({exc})") from exc
     _check_names(values, prefix="")
     return values

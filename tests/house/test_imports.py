@@ -22,6 +22,7 @@ FLOORS = {
     "exporter.literals": 0,
     "exporter.secretkey": 0.5,
     "exporter.storageurl": 0.5,
+    "exporter.settingvalues": 0.75,
     "exporter.settings": 1,
     "exporter.model": 1,
     "exporter.outbox": 1.5,
