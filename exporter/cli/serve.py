@@ -47,11 +47,12 @@ def serve(host: str, port: int, threads: int) -> None:
     check_schema()
     _check_store(parts)
     garbage.spare_what_lives_on()
+    signalled = _heard_signals()
     parts.engine.start()
     server = _server(parts, host, port, threads)
     if parts.accounts.needs_admin():
         _invite(server, parts)
-    _serve_until_told(server, parts)
+    _serve_until_told(signalled, server, parts)
 
 
 def _invite(server: Any, parts: "Services") -> None:
@@ -107,11 +108,8 @@ def _check_store(parts: "Services") -> None:
         logger.warning("%s", exc.message)
 
 
-def _serve_until_told(server: Any, parts: "Services") -> None:
-    """Answer in threads while this one waits for a signal; then stop in order and leave the process.
-
-    It leaves by `os._exit`: a slot that does not let go would otherwise be joined for ever at exit.
-    """
+def _heard_signals() -> threading.Event:
+    """Give what the first signal sets: heard from before the first export begins, so that none is just cut off."""
     signalled = threading.Event()
 
     def on_signal(number: int, frame: object) -> None:
@@ -123,6 +121,14 @@ def _serve_until_told(server: Any, parts: "Services") -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, on_signal)
+    return signalled
+
+
+def _serve_until_told(signalled: threading.Event, server: Any, parts: "Services") -> None:
+    """Answer in threads while this one waits for a signal; then stop in order and leave the process.
+
+    It leaves by `os._exit`: a slot that does not let go would otherwise be joined for ever at exit.
+    """
     threading.Thread(target=server.run, name="exporter-http", daemon=True).start()
     told = f"http://{server.effective_host}:{server.effective_port}/data-tools/"
     click.echo(f"Exporter serves {told}")
