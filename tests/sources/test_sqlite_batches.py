@@ -55,7 +55,8 @@ def read_both(source, name="t", form=Form.TYPED):
             reader.close()
     parsed, taken = outcomes
     if form is Form.TEXT and parsed is None:
-        assert any(value.startswith("b'") for row in taken[0] for value in row)  # only a blob breaks it
+        blobs = ("b'", 'b"')  # nothing else breaks it
+        assert any(value.startswith(blobs) for row in taken[0] for value in row)
         return taken, taken
     return parsed, taken
 
@@ -110,6 +111,14 @@ def test_any_values_are_alike_or_break_both_schemas(tmp_path, small_parts, form,
     finally:
         source.close()
     assert parsed == taken
+
+
+def test_a_blob_that_passes_for_json_is_no_text_that_is_not_valid(tmp_path, opened, form):
+    """SQLite spells the blob's two bytes as if they were a number's digits."""
+    fill(tmp_path / "a.db", "r REAL, t TEXT", [(b"#\x96\xd7", "x")])
+    parsed, taken = read_both(opened(tmp_path / "a.db"), form=form)
+    assert parsed == taken
+    assert (parsed is None) == (form is Form.TYPED)
 
 
 @pytest.mark.parametrize("declared", DECLARED)

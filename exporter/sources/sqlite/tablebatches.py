@@ -70,7 +70,10 @@ class TableBatches:
         self._parts.close()
 
     def _read(self, session: Session, part: Range, most: int) -> Part[pa.RecordBatch | Range] | None:
-        """Give the range itself where a text in it is not valid."""
+        """Give the range itself where a text in it is not valid.
+
+        Doubtful bytes are read again value by value: of a blob that passes for SQLite's binary JSON, any may have come.
+        """
         try:
             found = session.within(most, self._sql, (part.low, part.high))
         except QueryFailed as exc:  # of a blob that stands bare
@@ -81,11 +84,13 @@ class TableBatches:
         ((data, rows, doubtful),) = found
         if not rows:
             return Part(part, 0, 0)
-        if not legible(data, UTF8):
+        if not doubtful and not legible(data, UTF8):
             return Part(part, rows, len(data))
         arrays = None if doubtful else self._parser.arrays(data, rows)
-        if arrays is None:
-            arrays = self._one_by_one(session, part)
+        try:
+            arrays = arrays or self._one_by_one(session, part)
+        except UnicodeDecodeError:
+            return Part(part, rows, len(data))
         batch = pa.RecordBatch.from_arrays(arrays, names=[column.name for column in self.columns])
         return Part(batch, rows, len(data))
 
